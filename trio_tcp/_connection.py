@@ -1,0 +1,481 @@
+"""Messages over a byte stream: the class that everything else is about.
+
+Its parts: `Incoming` reads and decodes when `receive` asks; `Outgoing` holds what
+`send` has accepted while a task of the `Writers` gives it to the stream; the `Journal`
+keeps who it is and why it ended. Whoever opened the connection (a server,
+`open_connection`) calls ``_terminate`` in a ``finally``: after that its stream is
+closed and its tasks are gone, whatever happened before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Generic, TypeVar, final
+
+import trio
+
+from trio_tcp._address import Address
+from trio_tcp._closing import close_gracefully
+from trio_tcp._errors import (
+    ConnectionBroken,
+    ConnectionFault,
+    FramingError,
+    HalfCloseUnsupportedError,
+    MalformedMessageError,
+)
+from trio_tcp._events import CloseReason, ConnectionStatistics, Observer
+from trio_tcp._incoming import Incoming
+from trio_tcp._journal import Journal
+from trio_tcp._options import Timeouts
+from trio_tcp._outgoing import Outgoing
+from trio_tcp._transport import Transport
+from trio_tcp._writers import Writers
+from trio_tcp.codecs import NEED_MORE, Codec
+
+__all__ = ["Connection"]
+
+In_co = TypeVar("In_co", covariant=True)
+Out_contra = TypeVar("Out_contra", contravariant=True)
+NewIn = TypeVar("NewIn")
+NewOut = TypeVar("NewOut")
+
+CALLS_PER_SCHEDULE_POINT: Final = 64
+"""Every call checks for cancellation, but only each 64th that need not wait lets other
+tasks run: a pass of Trio's scheduler costs as much as handling several messages.
+Counted, never timed, so that a run can be repeated."""
+
+
+@final
+class Connection(
+    trio.abc.SendChannel[Out_contra],
+    trio.abc.ReceiveChannel[In_co],
+    Generic[In_co, Out_contra],
+):
+    """Two peers that send each other messages, over any stream.
+
+    Made by `connect_tcp`, `open_connection` and the servers, never by hand. It is a
+    `trio.abc.ReceiveChannel` and a `trio.abc.SendChannel`: ``async for message in
+    connection`` runs until the peer closes.
+
+    Any number of tasks may send; one at a time may receive.
+
+    Cancellation, for all methods: a cancelled call has done nothing, so it can simply
+    be made again; exceptions to this say so. Calls that need not wait are schedule
+    points at least every 64th time, not every time.
+
+    Attributes:
+        timeouts: how long to wait for the peer; may be replaced at any time.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_aborted",
+        "_calls",
+        "_closed",
+        "_codec",
+        "_incoming",
+        "_journal",
+        "_messages_received",
+        "_messages_sent",
+        "_outgoing",
+        "_terminated",
+        "_transport",
+        "_writers",
+        "timeouts",
+    )
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        codec: Codec[In_co, Out_contra],
+        timeouts: Timeouts,
+        observer: Observer,
+        writers: Writers,
+    ) -> None:
+        self.timeouts = timeouts
+        self._transport = transport
+        self._codec = codec
+        self._writers = writers
+        self._journal = Journal(transport.peer, observer)
+        self._incoming: Incoming[In_co] = Incoming(transport, codec, self._journal)
+        self._outgoing = Outgoing(transport, writers, self._journal)
+        self._calls = 0
+        self._messages_received = 0
+        self._messages_sent = 0
+        self._closed: trio.Event | None = None  # while `aclose` runs, and after it
+        self._aborted = False
+        self._terminated = False
+        writers.hold()
+        self._journal.report_opened()
+
+    def __repr__(self) -> str:
+        state = "open" if self.close_reason is None else self.close_reason.value
+        label = f" {self.label!r}" if self.label else ""
+        return f"<trio_tcp.Connection {self.id}{label} to {self.peer}: {state}>"
+
+    # Receiving -----------------------------------------------------------------------
+
+    async def receive(self) -> In_co:
+        """Wait for the next message.
+
+        Returns:
+            The message, as the codec makes it.
+
+        Raises:
+            PeerClosed: the peer has closed between two messages
+                (a `trio.EndOfChannel`: ``async for`` ends here).
+            MalformedMessageError: a whole message with bad content; call again.
+            FramingError: the peer's bytes are no messages; or, as `TruncatedError`, it
+                closed inside one (a `trio.BrokenResourceError`).
+            ConnectionBroken: reset, or given up by the network
+                (a `trio.BrokenResourceError`).
+            ConnectionClosedError: closed on this side, perhaps just now by another task
+                (a `trio.ClosedResourceError`).
+            trio.BusyResourceError: another task is receiving from this connection.
+
+        Cancellation:
+            Loses nothing: the next call returns what this one would have.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        incoming, outgoing = self._incoming, self._outgoing
+        if incoming.receiving:
+            raise trio.BusyResourceError("another task is receiving already")
+        incoming.receiving = True
+        try:
+            self._calls += 1
+            if self._calls >= CALLS_PER_SCHEDULE_POINT:
+                self._calls = 0
+                await trio.lowlevel.checkpoint()
+            if incoming.closed:
+                raise self._journal.closed_error()
+            while (message := incoming.next_message()) is NEED_MORE:
+                if outgoing.bytes_queued:
+                    outgoing.give()
+                await incoming.read_more()
+        except ConnectionFault as error:
+            self._note(error)
+            raise
+        finally:
+            incoming.receiving = False
+            if incoming.closed:
+                incoming.receiver_left()
+        self._messages_received += 1
+        return message
+
+    def receive_nowait(self) -> In_co:
+        """Return the next message if it has been read already.
+
+        It does not look into the kernel: use it after `receive`, for the rest of what
+        came with that message.
+
+        Raises:
+            trio.WouldBlock: no whole message is here.
+            Exception: as `receive`.
+        """
+        incoming = self._incoming
+        if incoming.receiving:
+            raise trio.BusyResourceError("another task is receiving already")
+        if incoming.closed:
+            raise self._journal.closed_error()
+        try:
+            message = incoming.next_message()
+        except ConnectionFault as error:
+            self._note(error)
+            raise
+        if message is NEED_MORE:
+            raise incoming.end_of_messages() if incoming.at_eof else trio.WouldBlock
+        self._messages_received += 1
+        return message
+
+    def _note(self, error: ConnectionFault) -> None:
+        """Take notice of what receiving met."""
+        match error:
+            case MalformedMessageError():
+                self._journal.report_malformed(error)
+            case FramingError():
+                self._journal.lose_framing(error)
+            case ConnectionBroken():
+                self._outgoing.drop()  # what cannot be read cannot be written either
+            case _:
+                pass
+
+    # Sending -------------------------------------------------------------------------
+
+    async def send(self, message: Out_contra) -> None:
+        """Accept one message for delivery, as soon as there is room.
+
+        Returning means accepted: the connection delivers it whole, in the order of the
+        calls, as long as the connection lives. It does not mean that the peer has it.
+        Waits while 64 KiB are queued (backpressure), first come, first served.
+
+        Raises:
+            EncodeError: the codec cannot carry this message; nothing was sent.
+            ConnectionBroken: an earlier message could not be delivered, and neither can
+                this one (a `trio.BrokenResourceError`).
+            ConnectionClosedError: closed on this side, or after `send_eof`
+                (a `trio.ClosedResourceError`).
+
+        Cancellation:
+            `trio.Cancelled` means that nothing of this message is sent, ever.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        data = self._codec.encode(message)
+        if not self._outgoing.commit(data, self._incoming.buffer):
+            await self._outgoing.wait_to_commit(data)
+        self._messages_sent += 1
+        self._calls += 1
+        if self._calls >= CALLS_PER_SCHEDULE_POINT:
+            self._calls = 0
+            # Shielded: the message is accepted, and Cancelled would deny it.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+
+    async def send_many(self, messages: Iterable[Out_contra]) -> None:
+        """Accept several messages together: all of them, next to each other, or none.
+
+        All are encoded before any is sent, so an `EncodeError` sends nothing.
+
+        Raises:
+            Exception: as `send`.
+
+        Cancellation:
+            `trio.Cancelled` means that none of them is sent, ever.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        frames = [self._codec.encode(message) for message in messages]
+        data = b"".join(frames)
+        if not self._outgoing.commit(data, self._incoming.buffer):
+            await self._outgoing.wait_to_commit(data)
+        self._messages_sent += len(frames)
+        await trio.lowlevel.cancel_shielded_checkpoint()  # as in send
+
+    def send_nowait(self, message: Out_contra) -> None:
+        """Accept one message for delivery if there is room right now.
+
+        Raises:
+            trio.WouldBlock: 64 KiB are queued, or others wait in line; nothing is sent.
+            Exception: as `send`.
+        """
+        data = self._codec.encode(message)
+        if not self._outgoing.commit(data, self._incoming.buffer):
+            raise trio.WouldBlock
+        self._messages_sent += 1
+
+    async def flush(self) -> None:
+        """Wait until the stream (the kernel) has all that was accepted before.
+
+        Raises:
+            ConnectionBroken: it cannot have it any more.
+            ConnectionClosedError: the connection was aborted meanwhile.
+
+        Cancellation:
+            Changes nothing: delivery goes on.
+        """
+        await trio.lowlevel.checkpoint()
+        outgoing = self._outgoing
+        outgoing.give()
+        total = outgoing.bytes_sent + outgoing.bytes_queued
+        while outgoing.bytes_sent < total:
+            if not outgoing.bytes_queued:  # dropped
+                raise outgoing.refusal()
+            await outgoing.wait_for_progress()
+        if self._journal.is_broken:
+            raise self._journal.broken_error()
+
+    async def send_eof(self) -> None:
+        """Say that no more messages follow; go on receiving.
+
+        Over TCP this is the FIN of a half-close. The peer sees the end of the stream
+        after the last message that was accepted.
+
+        Raises:
+            HalfCloseUnsupportedError: this stream can only be closed as a whole.
+            ConnectionBroken: what was accepted before cannot be delivered.
+            ConnectionClosedError: closed on this side.
+
+        Cancellation:
+            Before anything else it does nothing; while it waits, the end is sent all
+            the same, once everything before it is.
+        """
+        await trio.lowlevel.checkpoint()
+        if not self._transport.can_half_close:
+            raise HalfCloseUnsupportedError(
+                "this stream cannot be closed in one direction alone; use aclose()"
+            )
+        if self._incoming.closed:
+            raise self._journal.closed_error()
+        await self._outgoing.send_eof().wait()
+        if self._journal.is_broken:
+            raise self._journal.broken_error()
+
+    # Ending --------------------------------------------------------------------------
+
+    async def aclose(self) -> None:
+        """Close gracefully: all that was accepted is delivered first.
+
+        Sends what is queued, then FIN, then reads and discards what the peer still
+        sends until it closes too, or for `Timeouts.linger` seconds: unread input would
+        make the kernel send RST, and the peer could lose the end of what it was sent.
+        Tasks that wait in `receive` or `send` get `ConnectionClosedError`; those that
+        call `aclose` meanwhile wait for the first.
+
+        Cancellation:
+            Closes at once: with RST if something was still to be sent.
+        """
+        if self._incoming.closed:
+            await trio.lowlevel.checkpoint()
+            if self._closed is not None:
+                await self._closed.wait()
+            return
+        self._closed = trio.Event()
+        self._journal.end(CloseReason.CLOSED)
+        self._incoming.close()
+        self._outgoing.close()
+        try:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            everything_said = self._incoming.at_eof and not self._outgoing.bytes_queued
+            if not everything_said and not self._journal.is_broken:
+                await close_gracefully(
+                    self._incoming,
+                    self._outgoing,
+                    self._transport,
+                    self._writers,
+                    self.timeouts.linger,
+                )
+        finally:
+            await self._terminate()
+            self._closed.set()
+
+    def abort(self) -> None:
+        """Close at once, and let the peer see that something is wrong.
+
+        Forgets what is queued. Over TCP this sends RST, and so the peer may even lose
+        what it had received but not read. The stream is closed by the next pass of the
+        scheduler; calls in other tasks raise `ConnectionClosedError`.
+        """
+        if not self._terminated:
+            self._aborted = True
+            self._journal.end(CloseReason.CLOSED)
+            self._incoming.close()
+            self._outgoing.abort()
+            self._writers.start(self._transport.abort)
+
+    async def detach(self) -> tuple[trio.abc.Stream, bytes]:
+        """Take the stream out of the connection, to speak something else over it.
+
+        Waits until everything accepted has been given to the stream. Afterwards the
+        connection counts as closed, and closing the stream is up to the caller.
+
+        Returns:
+            The stream, and the bytes that came after the last message that `receive`
+            has returned.
+
+        Raises:
+            trio.BusyResourceError: another task is receiving.
+            Exception: as `flush`.
+
+        Cancellation:
+            Changes nothing: the connection is still there.
+        """
+        await self.flush()
+        if self._incoming.closed:
+            raise self._journal.closed_error()
+        if self._incoming.receiving:
+            raise trio.BusyResourceError("another task is receiving")
+        self._journal.end(CloseReason.DETACHED)
+        self._incoming.close()
+        self._outgoing.close()
+        self._finish()
+        return self._transport.release(), self._incoming.undelivered()
+
+    async def _terminate(
+        self,
+        reason: CloseReason = CloseReason.CLOSED,
+        error: BaseException | None = None,
+    ) -> None:
+        """Release everything, at once; for the ``finally`` of whoever opened it.
+
+        A connection that was not closed properly before is aborted.
+        """
+        if self._terminated:
+            return
+        if not self._incoming.closed or self._outgoing.bytes_queued:
+            self._aborted = True
+        self._journal.end(reason, error)
+        self._incoming.close()
+        self._outgoing.abort()
+        self._finish()
+        with trio.CancelScope(shield=True):
+            if self._aborted:
+                await self._transport.abort()
+            else:
+                await self._transport.aclose()
+
+    def _finish(self) -> None:
+        self._terminated = True
+        self._incoming.report_garbage()
+        self._journal.report_ended(self.statistics())
+        self._writers.release()
+
+    # Looking at it, and changing it --------------------------------------------------
+
+    @property
+    def id(self) -> int:
+        """A number that no other connection of this process has."""
+        return self._journal.id
+
+    @property
+    def label(self) -> str:
+        """Yours, for logs and events, such as a user's name. Empty at first."""
+        return self._journal.label
+
+    @label.setter
+    def label(self, label: str) -> None:
+        self._journal.label = label
+
+    @property
+    def peer(self) -> Address | None:
+        """The address of the other end; None where the stream has none."""
+        return self._journal.peer
+
+    @property
+    def local(self) -> Address | None:
+        """The address of this end; None where the stream has none, or is closed."""
+        return self._transport.local
+
+    @property
+    def close_reason(self) -> CloseReason | None:
+        """Why it ended; None while it is open in both directions."""
+        return self._journal.reason
+
+    @property
+    def close_error(self) -> BaseException | None:
+        """The exception behind `close_reason`, if there is one."""
+        return self._journal.error
+
+    def statistics(self) -> ConnectionStatistics:
+        """Return the counters as they are now; they can be read after the end, too."""
+        return ConnectionStatistics(
+            messages_received=self._messages_received,
+            messages_sent=self._messages_sent,
+            bytes_received=self._incoming.bytes_received,
+            bytes_sent=self._outgoing.bytes_sent,
+            bytes_queued=self._outgoing.bytes_queued,
+            bytes_skipped=self._incoming.bytes_skipped,
+        )
+
+    def switch_codec(self, codec: Codec[NewIn, NewOut]) -> Connection[NewIn, NewOut]:
+        """Speak another codec from here on.
+
+        What was received begins at the first byte behind the last message that
+        `receive` returned, whatever had been read before. What was sent already stays
+        as it is.
+
+        Returns:
+            This same connection, with the types of the new codec.
+        """
+        # One object with two types, before and after: more than a type can say.
+        switched: Connection[NewIn, NewOut] = self  # type: ignore[assignment]
+        switched._codec = codec
+        switched._incoming.switch_codec(codec)
+        return switched

@@ -1,0 +1,194 @@
+"""Every exception of this package, as one tree.
+
+The tree answers two questions. *Whose fault was it?* `EncodeError` is yours: the
+message cannot be sent, and nothing was. `ConnectionFault` is the world's: what a peer
+or the network did to one connection. *Can it go on?* Only after
+`MalformedMessageError`; every other fault is the end of receiving.
+
+Where Trio has a word for it, the error also inherits from Trio's class, so that code
+written for any `trio.abc.Channel` handles it without knowing this package. The
+arguments of an error are its numbers, each also an attribute; ``str()`` makes the
+sentence.
+"""
+
+from __future__ import annotations
+
+import os
+
+import trio
+
+__all__ = [
+    "ConnectError",
+    "ConnectionBroken",
+    "ConnectionClosedError",
+    "ConnectionFault",
+    "EncodeError",
+    "FrameTooLargeError",
+    "FramingError",
+    "HalfCloseUnsupportedError",
+    "InvalidFrameError",
+    "MalformedMessageError",
+    "MessageTooLargeError",
+    "PeerClosed",
+    "TrioTcpError",
+    "TruncatedError",
+]
+
+
+class TrioTcpError(Exception):
+    """The root: every exception that this package defines is one of these."""
+
+
+# Your side -----------------------------------------------------------------------
+
+
+class EncodeError(TrioTcpError, ValueError):
+    """This message cannot be sent with this codec. Nothing of it was sent.
+
+    The connection is unharmed; the next `send` goes on.
+    """
+
+
+class MessageTooLargeError(EncodeError):
+    """The message is larger than its codec allows.
+
+    Attributes:
+        size: of the message, in bytes.
+        limit: that the codec allows, in bytes.
+        option: the codec's option that sets the limit.
+    """
+
+    def __init__(self, size: int, limit: int, option: str) -> None:
+        super().__init__(size, limit, option)
+        self.size = size
+        self.limit = limit
+        self.option = option
+
+    def __str__(self) -> str:
+        return (
+            f"this message has {self.size} bytes, more than {self.option} allows "
+            f"({self.limit}); nothing was sent"
+        )
+
+
+class HalfCloseUnsupportedError(TrioTcpError, RuntimeError):
+    """`send_eof` on a stream that cannot be closed in one direction alone."""
+
+
+class ConnectError(TrioTcpError, OSError):
+    """No connection could be made.
+
+    Attributes:
+        target: what was to be reached, as text.
+        errno: the system's number, where all attempts agree on one; else None.
+        attempts: one exception per address that was tried.
+    """
+
+    def __init__(self, target: str, attempts: tuple[Exception, ...]) -> None:
+        numbers = {getattr(attempt, "errno", None) for attempt in attempts}
+        number = numbers.pop() if len(numbers) == 1 else None
+        reasons = "; ".join(dict.fromkeys(map(str, attempts))) or "no address to try"
+        # OSError takes its errno from two arguments; with one it leaves None.
+        super().__init__(target, attempts)
+        self.errno = number
+        self.target = target
+        self.attempts = attempts
+        self._reasons = reasons
+
+    def __str__(self) -> str:
+        return f"could not connect to {self.target}: {self._reasons}"
+
+
+# The other side, and the network between -------------------------------------------
+
+
+class ConnectionFault(TrioTcpError):
+    """Something that happened to one connection, out of its `receive` or `send`.
+
+    Attributes:
+        connection_id: `Connection.id` of the connection that it happened to. A server
+            uses it to tell its own client's doing from that of another connection
+            which the same handler uses.
+    """
+
+    connection_id: int | None = None
+
+
+class MalformedMessageError(ConnectionFault):
+    """A whole message arrived, but its content is bad (checksum, JSON, type).
+
+    Raised by `receive`, which can be called again: the next message follows.
+    The exception of the function that refused the content is its ``__cause__``.
+    """
+
+
+class FramingError(ConnectionFault, trio.BrokenResourceError):
+    """The peer's bytes are not messages of this codec.
+
+    Where the next one would begin cannot be known: nothing more can be received. What
+    was whole has been received before.
+    """
+
+
+class FrameTooLargeError(FramingError):
+    """The peer announces, or sends, a message larger than the codec allows.
+
+    Attributes:
+        size: of the message in bytes, or None where it is only known to be larger.
+        limit: that the codec allows, in bytes.
+        option: the codec's option that sets the limit.
+    """
+
+    def __init__(self, size: int | None, limit: int, option: str) -> None:
+        super().__init__(size, limit, option)
+        self.size = size
+        self.limit = limit
+        self.option = option
+
+    def __str__(self) -> str:
+        size = "an unfinished message" if self.size is None else f"{self.size} bytes"
+        return f"the peer sends {size}, more than {self.option} allows ({self.limit})"
+
+
+class InvalidFrameError(FramingError):
+    """The peer's bytes break a rule of the framing itself (a bad prefix, no magic)."""
+
+
+class TruncatedError(FramingError):
+    """The stream ended in the middle of a message.
+
+    Attributes:
+        received: how many bytes of the unfinished message had arrived.
+    """
+
+    def __init__(self, received: int) -> None:
+        super().__init__(received)
+        self.received = received
+
+    def __str__(self) -> str:
+        return f"the peer closed {self.received} bytes into an unfinished message"
+
+
+class PeerClosed(ConnectionFault, trio.EndOfChannel):
+    """The peer has sent everything, and closed between two messages: the clean end."""
+
+
+class ConnectionBroken(ConnectionFault, trio.BrokenResourceError):
+    """The peer reset the connection, or the network gave it up.
+
+    Attributes:
+        errno: the system's number (``ECONNRESET``, ``EPIPE``, ``ETIMEDOUT``, …), or
+            None where the stream gave none.
+    """
+
+    def __init__(self, errno: int | None = None) -> None:
+        super().__init__(errno)
+        self.errno = errno
+
+    def __str__(self) -> str:
+        reason = "" if self.errno is None else f": {os.strerror(self.errno)}"
+        return f"the connection is broken{reason}"
+
+
+class ConnectionClosedError(ConnectionFault, trio.ClosedResourceError):
+    """This side has closed the connection (or detached its stream) already."""

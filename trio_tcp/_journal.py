@@ -1,0 +1,160 @@
+"""Who a connection is and why it ended: what its parts report, and to whom."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TypeVar, final
+
+import trio
+
+from trio_tcp._address import Address
+from trio_tcp._errors import (
+    ConnectionBroken,
+    ConnectionClosedError,
+    ConnectionFault,
+    FramingError,
+    MalformedMessageError,
+    TruncatedError,
+)
+from trio_tcp._events import (
+    CloseReason,
+    ConnectionEnded,
+    ConnectionOpened,
+    ConnectionStatistics,
+    GarbageSkipped,
+    HandlerFailed,
+    MessageMalformed,
+    Observer,
+    notify,
+)
+
+__all__ = ["Journal"]
+
+FaultT = TypeVar("FaultT", bound=ConnectionFault)
+
+_ids = itertools.count(1)
+
+
+@final
+class Journal:
+    """The identity of one connection, and the causes of its end.
+
+    Attributes:
+        id: unique within the process.
+        label: the user's name for it.
+        peer: the address of the other end, if it has one.
+        reason: why the connection ended; None before.
+        error: the exception that goes with it.
+        is_broken: the stream is broken: `broken_error` is all that calls raise now.
+    """
+
+    __slots__ = (
+        "_broken",
+        "_observer",
+        "_opened_at",
+        "error",
+        "id",
+        "label",
+        "peer",
+        "reason",
+    )
+
+    def __init__(self, peer: Address | None, observer: Observer) -> None:
+        self.id = next(_ids)
+        self.label = ""
+        self.peer = peer
+        self.reason: CloseReason | None = None
+        self.error: BaseException | None = None
+        self._broken: Exception | None = None
+        self._observer = observer
+        self._opened_at = trio.current_time()
+
+    def end(self, reason: CloseReason, error: BaseException | None = None) -> None:
+        """Note why the connection ends. The first cause is kept.
+
+        Only a clean end by the peer may turn out worse: the handler can still fail.
+        """
+        if reason is CloseReason.HANDLER_FAILED and error is not None:
+            self._report_failed(error)
+        clean = self.reason is CloseReason.PEER_CLOSED
+        if self.reason is None or (clean and reason is not CloseReason.CLOSED):
+            self.reason, self.error = reason, error
+
+    # Faults, each with the connection's number
+
+    def mine(self, error: FaultT) -> FaultT:
+        """Mark an exception as this connection's."""
+        error.connection_id = self.id
+        return error
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the stream is broken."""
+        return self._broken is not None
+
+    def break_with(self, error: Exception) -> ConnectionBroken:
+        """Note that the stream is broken, by this error of its; return what to raise."""
+        if self._broken is None:
+            self._broken = error
+            self.end(CloseReason.BROKEN, self.broken_error())
+        return self.broken_error()
+
+    def broken_error(self) -> ConnectionBroken:
+        """Return what every call on a broken connection raises; a new one each time."""
+        cause = self._broken
+        number = (
+            None if cause is None else getattr(cause.__cause__ or cause, "errno", None)
+        )
+        error = self.mine(ConnectionBroken(number))
+        error.__cause__ = cause
+        return error
+
+    def closed_error(self) -> ConnectionClosedError:
+        """Return what a call on a closed connection raises."""
+        return self.mine(ConnectionClosedError("this connection is closed on our side"))
+
+    def lose_framing(self, error: FramingError) -> FramingError:
+        """Note that no more messages can be found in what the peer sends."""
+        truncated = isinstance(error, TruncatedError)
+        reason = CloseReason.TRUNCATED if truncated else CloseReason.PROTOCOL_ERROR
+        self.end(reason, error)
+        return self.mine(error)
+
+    # Events
+
+    def _report_failed(self, error: BaseException) -> None:
+        event = HandlerFailed(id=self.id, label=self.label, peer=self.peer, error=error)
+        notify(self._observer, event)
+
+    def report_opened(self) -> None:
+        """The connection is there."""
+        event = ConnectionOpened(id=self.id, label=self.label, peer=self.peer)
+        notify(self._observer, event)
+
+    def report_malformed(self, error: MalformedMessageError) -> MalformedMessageError:
+        """A message had bad content."""
+        event = MessageMalformed(
+            id=self.id, label=self.label, peer=self.peer, error=error
+        )
+        notify(self._observer, event)
+        return self.mine(error)
+
+    def report_garbage(self, count: int) -> None:
+        """A codec skipped bytes."""
+        event = GarbageSkipped(
+            id=self.id, label=self.label, peer=self.peer, count=count
+        )
+        notify(self._observer, event)
+
+    def report_ended(self, statistics: ConnectionStatistics) -> None:
+        """The connection is closed, for the reason that was noted."""
+        event = ConnectionEnded(
+            id=self.id,
+            label=self.label,
+            peer=self.peer,
+            reason=self.reason or CloseReason.CLOSED,
+            error=self.error,
+            statistics=statistics,
+            seconds=trio.current_time() - self._opened_at,
+        )
+        notify(self._observer, event)

@@ -1,0 +1,276 @@
+"""Messages on their way out: accepted whole, in order, and bounded.
+
+A message is *committed* when its bytes are in this queue; from then on it is the
+connection's to deliver, whatever becomes of the task that sent it. Before that it can
+be cancelled without a trace. There is nothing between the two, and so no torn frame.
+
+Where the stream can take bytes without waiting, they are given to it at once: either by
+`commit` itself, or, while the handler still has received messages before it, gathered
+and given together when it has seen to them (`give`), in one system call. A handler that
+awaits something in between does not hold them up: one of the `Writers` gives them in
+the next pass of the scheduler. What the stream does not take at once is written by a
+task of the `Writers`.
+
+``bytes_queued`` counts what is committed but not yet taken by the stream. At
+`HIGH_WATER_BYTES` the queue is full: `wait_to_commit` waits in line, and the writer
+that makes room commits for those who wait, in the order in which they came. So no
+message overtakes another, and one that was cancelled in line was never accepted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, final
+
+import trio
+
+from trio_tcp._errors import ConnectionClosedError
+from trio_tcp._journal import Journal
+from trio_tcp._transport import Transport
+from trio_tcp._writers import Worker, Writers
+from trio_tcp.codecs import Buffer
+
+__all__ = ["HIGH_WATER_BYTES", "Outgoing"]
+
+HIGH_WATER_BYTES: Final = 64 << 10
+"""Full at 64 KiB, as with asyncio and Netty. One message may exceed it: a full queue
+refuses the next message, never a part of one."""
+
+WRITE_BYTES: Final = 64 << 10
+"""Large messages are written in pieces of this size, so that progress is seen."""
+
+
+@final
+class _Waiter:
+    """A sender in line, and the bytes that it wants to commit."""
+
+    __slots__ = ("committed", "data", "task")
+
+    def __init__(self, data: bytes) -> None:
+        self.task = trio.lowlevel.current_task()
+        self.data = data
+        self.committed = False
+
+
+@final
+class Outgoing:
+    """The sending half of a connection.
+
+    Attributes:
+        bytes_queued: committed, and not yet taken by the stream.
+        bytes_sent: taken by the stream.
+        closed: nothing more is accepted.
+    """
+
+    __slots__ = (
+        "_eof_sent",
+        "_frames",
+        "_is_due",
+        "_journal",
+        "_progress",
+        "_transport",
+        "_waiting",
+        "_writer",
+        "_writers",
+        "bytes_queued",
+        "bytes_sent",
+        "closed",
+    )
+
+    def __init__(
+        self, transport: Transport, writers: Writers, journal: Journal
+    ) -> None:
+        self._transport = transport
+        self._writers = writers
+        self._journal = journal
+        self._frames: list[bytes | memoryview] = []
+        self._is_due = False  # one of the writers has been asked to `give`
+        # Made when first needed: most connections never have a sender in line.
+        self._waiting: deque[_Waiter] | None = None
+        self._progress: trio.Event | None = None
+        self._eof_sent: trio.Event | None = None
+        self._writer: Worker | None = None  # while a task writes
+        self.bytes_queued = 0
+        self.bytes_sent = 0
+        self.closed = False
+
+    # Accepting
+
+    def commit(self, data: bytes, unread: Buffer) -> bool:
+        """Accept the bytes of whole messages, if there is room for them right now.
+
+        Args:
+            data: one or more frames.
+            unread: what is received but not delivered. While there is something, its
+                answers will follow soon, and are gathered.
+
+        Returns:
+            False if there was no room, or others wait in line: nothing is accepted.
+
+        Raises:
+            ConnectionBroken: the stream is, or turns out to be, broken.
+            ConnectionClosedError: closed on this side.
+        """
+        if self.closed:
+            raise self.refusal()
+        if self.bytes_queued >= HIGH_WATER_BYTES or self._waiting:
+            return False
+        self._frames.append(data)
+        self.bytes_queued += len(data)
+        if self._writer is None:
+            gather = unread.start < len(unread.data)
+            if not gather or self.bytes_queued >= HIGH_WATER_BYTES:
+                self.give()
+                if self.closed:
+                    raise self.refusal()
+            elif not self._is_due:
+                self._is_due = True
+                self._writers.call_soon(self._give_what_is_due)
+        return True
+
+    async def wait_to_commit(self, data: bytes) -> None:
+        """Wait in line for room, then commit.
+
+        Raises:
+            ConnectionBroken: the connection broke first.
+            ConnectionClosedError: it was closed first.
+
+        Cancellation:
+            `trio.Cancelled` means that nothing was accepted.
+        """
+        waiter = _Waiter(data)
+        line = self._waiting
+        if line is None:
+            line = self._waiting = deque()
+
+        def leave_the_line(_: object) -> trio.lowlevel.Abort:
+            line.remove(waiter)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        line.append(waiter)
+        await trio.lowlevel.wait_task_rescheduled(leave_the_line)
+        if not waiter.committed:
+            raise self.refusal()
+
+    def refusal(self) -> Exception:
+        """Return why nothing is accepted any more."""
+        if self._journal.is_broken:
+            return self._journal.broken_error()
+        if self._eof_sent is not None:
+            message = "nothing can be sent after send_eof"
+            return self._journal.mine(ConnectionClosedError(message))
+        return self._journal.closed_error()
+
+    # Delivering
+
+    def give(self) -> None:
+        """Give the stream what it takes at once, and leave the rest to a task."""
+        if self._writer is not None or not self._frames:
+            return
+        data = self._take()
+        try:
+            taken = self._transport.send_now(data)
+        except Exception as error:  # noqa: BLE001 - as in _write
+            self._fail(error)
+            return
+        if taken:
+            self._sent(taken)
+        if taken < len(data):
+            self._frames.insert(0, memoryview(data)[taken:])
+        if self._frames:
+            self._writer = self._writers.start(self._write)
+
+    def _give_what_is_due(self) -> None:
+        self._is_due = False
+        self.give()
+
+    def _take(self) -> bytes | memoryview:
+        frames, self._frames = self._frames, []
+        return frames[0] if len(frames) == 1 else b"".join(frames)
+
+    async def _write(self) -> None:
+        """Write what is queued, and the stream's end if that is due; in a task."""
+        try:
+            while self._frames:
+                await self._write_all(self._take())
+            if self._eof_sent is not None and not self._eof_sent.is_set():
+                await self._transport.send_eof()
+        except Exception as error:  # noqa: BLE001 - a user's stream may raise any
+            self._fail(error)
+        finally:
+            self._writer = None
+            if self._eof_sent is not None:
+                self._eof_sent.set()
+
+    async def _write_all(self, data: bytes | memoryview) -> None:
+        if len(data) <= 2 * WRITE_BYTES:
+            await self._transport.send_all(data)
+            self._sent(len(data))
+            return
+        with memoryview(data) as view:
+            for begin in range(0, len(view), WRITE_BYTES):
+                with view[begin : begin + WRITE_BYTES] as piece:
+                    await self._transport.send_all(piece)
+                    self._sent(len(piece))
+
+    def _fail(self, error: Exception) -> None:
+        if not isinstance(error, trio.ClosedResourceError):
+            self._journal.break_with(error)
+        self.drop()
+
+    def _sent(self, count: int) -> None:
+        self.bytes_sent += count
+        # A queue that was dropped meanwhile has nothing left to subtract from.
+        self.bytes_queued = max(0, self.bytes_queued - count)
+        while self._waiting and self.bytes_queued < HIGH_WATER_BYTES:
+            waiter = self._waiting.popleft()
+            waiter.committed = True
+            self._frames.append(waiter.data)
+            self.bytes_queued += len(waiter.data)
+            trio.lowlevel.reschedule(waiter.task)
+        self._wake_progress()
+
+    async def wait_for_progress(self) -> None:
+        """Wait until the stream has taken something more, or never will."""
+        if self._progress is None:
+            self._progress = trio.Event()
+        await self._progress.wait()
+
+    def _wake_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.set()
+            self._progress = None
+
+    # Ending
+
+    def send_eof(self) -> trio.Event:
+        """Accept nothing more, and send the end after what is queued.
+
+        Returns:
+            An event that is set when the end is sent, or when it never will be.
+        """
+        self.close()
+        if self._eof_sent is None:
+            self._eof_sent = trio.Event()
+            if self._writer is None:
+                self._writer = self._writers.start(self._write)
+        return self._eof_sent
+
+    def close(self) -> None:
+        """Accept nothing more, and send those away who wait in line."""
+        self.closed = True
+        while self._waiting:
+            trio.lowlevel.reschedule(self._waiting.popleft().task)
+
+    def drop(self) -> None:
+        """Close, and forget what is queued: it cannot be delivered any more."""
+        self.close()
+        self._frames.clear()
+        self.bytes_queued = 0
+        self._wake_progress()
+
+    def abort(self) -> None:
+        """Drop, and leave a write that is under way as it is."""
+        self.drop()
+        if self._writer is not None:
+            self._writer.cancel()

@@ -1,0 +1,75 @@
+"""A server as a whole program: `trio.run`, with signals."""
+
+from __future__ import annotations
+
+import signal
+from typing import TypeVar
+
+import trio
+
+from trio_tcp._events import Observer, log_events
+from trio_tcp._listen import open_tcp_listeners
+from trio_tcp._options import Timeouts
+from trio_tcp._serve_connection import Handler
+from trio_tcp._server import serve_listeners
+from trio_tcp.codecs import Codec
+
+__all__ = ["run_server"]
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+DEFAULT_TIMEOUTS = Timeouts()
+
+
+def run_server(
+    handler: Handler[In, Out],
+    port: int,
+    *,
+    codec: Codec[In, Out],
+    host: str | bytes | None = None,
+    backlog: int | None = None,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    observer: Observer = log_events,
+) -> None:
+    """Serve clients over TCP until SIGINT (Ctrl-C) or SIGTERM; the one-line server.
+
+    The first signal ends the server in order: it stops listening, handlers are
+    cancelled and run their ``finally`` blocks, and this function returns. A second one
+    does not wait for them (`KeyboardInterrupt`, or the end of the process).
+
+    Args:
+        handler: ``async def handler(connection)``, called for each client.
+        port: to listen on.
+        codec: turns messages into bytes and back, for all connections.
+        host: as `serve_tcp`.
+        backlog: as `serve_tcp`.
+        timeouts: as `serve_tcp`.
+        observer: as `serve_tcp`.
+
+    Raises:
+        OSError: it cannot listen there.
+
+    Example::
+
+        trio_tcp.run_server(echo, 8888, codec=codecs.Lines())
+    """
+
+    async def main() -> None:
+        # Outside the nursery, so that its OSError is not wrapped into a group.
+        listeners = await open_tcp_listeners(port, host=host, backlog=backlog)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
+            await serve_listeners(
+                handler, listeners, codec=codec, timeouts=timeouts, observer=observer
+            )
+
+    trio.run(main)
+
+
+async def _cancel_on_signal(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            break
+    # The default handlers are back: a second signal is not for us any more.
+    scope.cancel()

@@ -1,0 +1,34 @@
+"""One byte pipe under a connection: the seam between messages and the network.
+
+A connection reads, writes and closes through a `Transport` and knows nothing else of
+what is below. `make_transport` picks one: `SocketTransport` for real sockets,
+`StreamTransport` for any other `trio.abc.Stream`. To add one: a file here that has the
+methods of `Transport`, and a line in `make_transport`.
+"""
+
+from __future__ import annotations
+
+import socket
+
+import trio
+
+from trio_tcp._transport._socket import SocketTransport
+from trio_tcp._transport._stream import StreamTransport
+from trio_tcp._transport._transport import READ_BYTES, Transport
+
+__all__ = ["READ_BYTES", "Transport", "make_transport"]
+
+
+def make_transport(stream: trio.abc.Stream) -> Transport:
+    """Wrap a stream, of which the transport is the owner from now on."""
+    # A custom socket factory (trio.socket.set_custom_socket_factory) makes sockets
+    # that have no descriptor: only Trio's own class is sure to hold a real one.
+    if isinstance(stream, trio.SocketStream) and _is_trios(stream.socket):
+        trios = stream.socket
+        sock = socket.socket(trios.family, trios.type, trios.proto, trios.detach())
+        return SocketTransport(sock)
+    return StreamTransport(stream)
+
+
+def _is_trios(sock: trio.socket.SocketType) -> bool:
+    return type(sock).__module__.partition(".")[0] == "trio"

@@ -1,0 +1,134 @@
+"""The transport over real sockets, TCP and Unix: straight to the kernel.
+
+It takes the descriptor out of Trio's socket and calls the standard library's directly.
+Trio's own calls must look as if they always waited, which costs a failing system call
+or a pass of the scheduler for each; a connection has its own schedule points.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from contextlib import suppress
+from typing import Final, final
+
+import trio
+
+from trio_tcp._address import Address, from_sockaddr
+from trio_tcp._transport._transport import READ_BYTES
+
+__all__ = ["SocketTransport"]
+
+# struct linger {l_onoff, l_linger}: on, with zero seconds, closing sends RST
+# (socket(7)). Its fields are ints, on Windows unsigned shorts.
+_LINGER_ZERO: Final = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
+
+
+@final
+class SocketTransport:
+    """Bytes over a non-blocking socket that it owns.
+
+    `trio.lowlevel.notify_closing` wakes the tasks that wait for a socket. It serves
+    here to interrupt a read without the cost of a cancel scope for each. It wakes a
+    waiting writer too; that one just goes on.
+    """
+
+    __slots__ = ("_more_is_likely", "_socket")
+
+    can_half_close: Final = True
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._more_is_likely = False
+
+    @property
+    def local(self) -> Address | None:
+        """Where the socket is bound; None once it is closed."""
+        with suppress(OSError):
+            return from_sockaddr(self._socket.family, self._socket.getsockname())
+        return None
+
+    @property
+    def peer(self) -> Address | None:
+        """Where it is connected to; None if the peer is gone already."""
+        with suppress(OSError):
+            return from_sockaddr(self._socket.family, self._socket.getpeername())
+        return None
+
+    async def receive_some(self) -> bytes:
+        """Wait for the kernel to have bytes, then take them."""
+        sock = self._socket
+        while True:
+            # After a full read the kernel has probably more; else it surely has not,
+            # and to try would be a wasted system call.
+            if not self._more_is_likely:
+                if sock.fileno() < 0:
+                    raise trio.ClosedResourceError("this socket was closed")
+                await trio.lowlevel.wait_readable(sock)
+            try:
+                chunk = sock.recv(READ_BYTES)
+            except BlockingIOError:
+                self._more_is_likely = False
+            except OSError as error:
+                raise self._translated(error) from error
+            else:
+                self._more_is_likely = len(chunk) == READ_BYTES
+                return chunk
+
+    def interrupt_receive(self) -> None:
+        """Wake the reader; the socket stays open."""
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        """Let the kernel take what fits into its buffer."""
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise self._translated(error) from error
+
+    async def send_all(self, data: bytes | memoryview) -> None:
+        """Send until the kernel has it all."""
+        sock, size, sent = self._socket, len(data), 0
+        with memoryview(data) as view:
+            while sent < size:
+                try:
+                    sent += sock.send(view[sent:])
+                except BlockingIOError:
+                    # Woken for the reader's sake, it waits again.
+                    with suppress(trio.ClosedResourceError):
+                        await trio.lowlevel.wait_writable(sock)
+                except OSError as error:
+                    raise self._translated(error) from error
+
+    def _translated(self, error: OSError) -> Exception:
+        if self._socket.fileno() < 0:
+            return trio.ClosedResourceError("this socket was closed")
+        return trio.BrokenResourceError(f"socket connection broken: {error}")
+
+    async def send_eof(self) -> None:
+        """Send FIN."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise self._translated(error) from error
+
+    async def aclose(self) -> None:
+        """Close: FIN, or RST where received bytes are left unread."""
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+
+    async def abort(self) -> None:
+        """Close with RST."""
+        with suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        await self.aclose()
+
+    def release(self) -> trio.abc.Stream:
+        """Make a stream of Trio's of the socket, which is not this one's any more."""
+        sock = socket.socket(fileno=self._socket.detach())
+        return trio.SocketStream(trio.socket.from_stdlib_socket(sock))

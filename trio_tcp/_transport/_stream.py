@@ -1,0 +1,94 @@
+"""The transport over any `trio.abc.Stream`: memory, TLS, SSH, a subprocess."""
+
+from __future__ import annotations
+
+from typing import Protocol, final, runtime_checkable
+
+import trio
+
+from trio_tcp._address import Address
+from trio_tcp._transport._transport import READ_BYTES
+
+__all__ = ["StreamTransport", "SupportsReset"]
+
+
+@runtime_checkable
+class SupportsReset(Protocol):
+    """A stream that can end hard. Trio has no word for that; sockets send RST."""
+
+    def reset(self) -> None:
+        """Break the connection, so that the other end gets an error."""
+        ...
+
+
+@final
+class StreamTransport:
+    """Bytes over a stream of which nothing is known but Trio's interface.
+
+    Being cancelled is the only way to leave such a stream's `receive_some` early, so
+    each read has a cancel scope. A stream that loses bytes when a read is cancelled
+    would break the promise of `Connection.receive`; Trio's own do not, except TLS.
+    """
+
+    __slots__ = ("_reading", "_stream")
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        self._reading: trio.CancelScope | None = None
+
+    @property
+    def local(self) -> Address | None:
+        """None: an arbitrary stream has no address."""
+        return None
+
+    @property
+    def peer(self) -> Address | None:
+        """None: an arbitrary stream has no address."""
+        return None
+
+    async def receive_some(self) -> bytes:
+        """Read, inside a scope that `interrupt_receive` can cancel."""
+        self._reading = trio.CancelScope()
+        with self._reading:
+            try:
+                return bytes(await self._stream.receive_some(READ_BYTES))
+            finally:
+                self._reading = None
+        raise trio.ClosedResourceError("receiving was interrupted")
+
+    def interrupt_receive(self) -> None:
+        """Cancel the read at hand."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        """Take nothing: Trio's streams always wait."""
+        return 0
+
+    async def send_all(self, data: bytes | memoryview) -> None:
+        """Hand the bytes to the stream."""
+        await self._stream.send_all(data)
+
+    @property
+    def can_half_close(self) -> bool:
+        """Whether the stream is one that Trio calls half-closeable."""
+        return isinstance(self._stream, trio.abc.HalfCloseableStream)
+
+    async def send_eof(self) -> None:
+        """Pass the end on to the stream."""
+        assert isinstance(self._stream, trio.abc.HalfCloseableStream)
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Close the stream without waiting for its peer."""
+        await trio.aclose_forcefully(self._stream)
+
+    async def abort(self) -> None:
+        """Break the stream where it can be broken, and close it."""
+        if isinstance(self._stream, SupportsReset):
+            self._stream.reset()
+        await trio.aclose_forcefully(self._stream)
+
+    def release(self) -> trio.abc.Stream:
+        """Return the stream."""
+        return self._stream

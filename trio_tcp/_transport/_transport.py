@@ -1,0 +1,104 @@
+"""What a connection needs of the pipe below it."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import trio
+
+from trio_tcp._address import Address
+
+__all__ = ["READ_BYTES", "Transport"]
+
+READ_BYTES: Final = 64 << 10
+"""How much is read at once, at most: the read-ahead of every transport. The size that
+Trio and asyncio settled on; more gains nothing on loopback."""
+
+
+class Transport(Protocol):
+    """A byte pipe with two independent directions.
+
+    One task at a time receives and one at a time sends; the connection sees to that.
+    Every method may be called after `aclose` or `abort`; those that then have nothing
+    to work on raise `trio.ClosedResourceError`. They are schedule points only where
+    they wait.
+    """
+
+    @property
+    def local(self) -> Address | None:
+        """The address of this end, where there is one."""
+        ...
+
+    @property
+    def peer(self) -> Address | None:
+        """The address of the other end, where there is one."""
+        ...
+
+    async def receive_some(self) -> bytes:
+        """Wait for bytes: up to `READ_BYTES` of them, or ``b""`` at the end.
+
+        Raises:
+            trio.BrokenResourceError: the connection is broken; an `OSError` that says
+                why is the ``__cause__``, if there was one.
+            trio.ClosedResourceError: closed, or woken by `interrupt_receive`.
+
+        Cancellation:
+            Loses nothing.
+        """
+        ...
+
+    def interrupt_receive(self) -> None:
+        """Wake the task that waits in `receive_some`, which then raises."""
+        ...
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        """Give the stream what it takes without waiting.
+
+        Returns:
+            How many bytes it took: none, where the stream cannot but wait.
+
+        Raises:
+            trio.BrokenResourceError: as for `receive_some`.
+            trio.ClosedResourceError: closed.
+        """
+        ...
+
+    async def send_all(self, data: bytes | memoryview) -> None:
+        """Wait until the stream has taken all of ``data``.
+
+        Raises:
+            trio.BrokenResourceError: as for `receive_some`.
+            trio.ClosedResourceError: closed.
+
+        Cancellation:
+            Leaves an unknown part sent: only for a connection that is given up.
+        """
+        ...
+
+    @property
+    def can_half_close(self) -> bool:
+        """Whether `send_eof` works."""
+        ...
+
+    async def send_eof(self) -> None:
+        """Close the sending direction alone: over TCP, send FIN.
+
+        Raises:
+            trio.BrokenResourceError: as for `receive_some`.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close both directions at once, with no farewell but what closing implies."""
+        ...
+
+    async def abort(self) -> None:
+        """Close at once, and let the peer see that it was no proper end.
+
+        Over TCP: RST instead of FIN, and unsent bytes are forgotten.
+        """
+        ...
+
+    def release(self) -> trio.abc.Stream:
+        """Give up the stream below, open as it is, to somebody else."""
+        ...
