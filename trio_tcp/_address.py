@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 __all__ = ["Address", "TcpAddress", "UnixAddress", "from_sockaddr"]
 
@@ -29,16 +29,17 @@ class UnixAddress(NamedTuple):
 
 
 Address: TypeAlias = TcpAddress | UnixAddress
+"""Where one end of a connection is."""
 
 
 def from_sockaddr(family: int, sockaddr: object) -> Address | None:
     """Make an address of what `socket.socket.getpeername` and its kin return."""
-    match sockaddr:
-        case (str(host), int(port), *_) if family != getattr(socket, "AF_UNIX", None):
-            return TcpAddress(host, port)
-        case str(path) if family not in (socket.AF_INET, socket.AF_INET6):
-            return UnixAddress(path)
-        case bytes(name):  # Linux's abstract names begin with a NUL byte
-            return UnixAddress(name.decode("utf-8", "backslashreplace"))
-        case _:
-            return None
+    if family in (socket.AF_INET, socket.AF_INET6):
+        # IPv6 adds a flow label and a scope, of which the host's text has the latter.
+        host, port, *_ = cast("tuple[str, int]", sockaddr)
+        return TcpAddress(host, port)
+    if isinstance(sockaddr, str):
+        return UnixAddress(sockaddr)
+    if isinstance(sockaddr, bytes):  # Linux's abstract names begin with a NUL byte
+        return UnixAddress(sockaddr.decode("utf-8", "backslashreplace"))
+    return None

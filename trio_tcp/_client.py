@@ -67,7 +67,7 @@ async def open_connection(
             yield connection
             await connection.aclose()
         finally:
-            await connection._terminate()  # noqa: SLF001 - this is its owner
+            await connection._ending.terminate()  # noqa: SLF001 - this is its owner
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The graceful end of a connection, which is harder than it looks.
+"""The end of a connection, of which the graceful one is harder than it looks.
 
 To close a socket while bytes of the peer lie unread makes the kernel send RST, and a
 peer that receives RST may lose what it was sent before (RFC 1122, 4.2.2.13; RFC 7230,
@@ -7,70 +7,176 @@ then goes on reading, and forgets what it reads, until the peer closes too.
 
 Reading starts at once, not after the last byte is sent: a peer that will not read
 before it has written all its requests would wait for us while we wait for it.
+
+Every other end is hard, and simple: `Ending.abort`, and `Ending.terminate` for whatever
+was left open.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, final
 
 import trio
 
+from trio_tcp._events import CloseReason, ConnectionStatistics
 from trio_tcp._incoming import Incoming
+from trio_tcp._journal import Journal
 from trio_tcp._outgoing import Outgoing
 from trio_tcp._transport import Transport
 from trio_tcp._writers import Writers
 
-__all__ = ["close_gracefully"]
-
-In = TypeVar("In")
+__all__ = ["Ending"]
 
 
-async def close_gracefully(
-    incoming: Incoming[In],
-    outgoing: Outgoing,
-    transport: Transport,
-    writers: Writers,
-    linger: float,
-) -> None:
-    """Say goodbye, so that the stream can be closed without loss.
+@final
+class Ending:
+    """How one connection ends, and that it ends once.
 
-    Args:
-        incoming: closed already.
-        outgoing: closed already; what is queued is sent.
-        transport: the stream below both; it is left open.
-        writers: lends a task to read while the queue is written.
-        linger: seconds for the peer to take the next part of what is queued, and once
-            it has it all, to close. After that the rest is given up.
+    Attributes:
+        released: its stream and tasks are somebody else's, or gone.
     """
-    discarded = trio.Event()
 
-    async def discard() -> None:
-        try:
-            await incoming.discard()
-        finally:
-            discarded.set()
+    __slots__ = (
+        "_abortive",
+        "_closed",
+        "_incoming",
+        "_journal",
+        "_outgoing",
+        "_transport",
+        "_writers",
+        "released",
+    )
 
-    worker = writers.start(discard)
-    try:
-        if not await _flush(outgoing, linger) or not transport.can_half_close:
+    def __init__(
+        self,
+        transport: Transport,
+        incoming: Incoming[Any],
+        outgoing: Outgoing,
+        writers: Writers,
+        journal: Journal,
+    ) -> None:
+        self._transport = transport
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._writers = writers
+        self._journal = journal
+        self._closed: trio.Event | None = None  # while `aclose` runs, and after it
+        self._abortive = False
+        self.released = False
+        writers.hold()
+
+    async def aclose(self, linger: float) -> None:
+        """Deliver everything, then close; when called again, wait for the first."""
+        if self._incoming.closed:
+            await trio.lowlevel.checkpoint()
+            if self._closed is not None:
+                await self._closed.wait()
             return
-        with trio.move_on_after(linger):
-            await outgoing.send_eof().wait()
-            await discarded.wait()
-    finally:
-        if not discarded.is_set():
-            worker.cancel()
-            with trio.CancelScope(shield=True):
-                await discarded.wait()
+        self._closed = trio.Event()
+        self._journal.end(CloseReason.CLOSED)
+        self._incoming.close()
+        self._outgoing.close()
+        try:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            everything_said = self._incoming.at_eof and not self._outgoing.bytes_queued
+            if not everything_said and not self._journal.is_broken:
+                await self._say_goodbye(linger)
+        finally:
+            await self.terminate()
+            self._closed.set()
 
+    async def _say_goodbye(self, linger: float) -> None:
+        """Send what is queued, and the end, while reading until the peer's end.
 
-async def _flush(outgoing: Outgoing, linger: float) -> bool:
-    """Wait until all is sent; False if for ``linger`` seconds nothing could be."""
-    outgoing.give()
-    while outgoing.bytes_queued:
-        before = outgoing.bytes_sent
-        with trio.move_on_after(linger):
-            await outgoing.wait_for_progress()
-        if outgoing.bytes_sent == before:
-            return False
-    return True
+        Args:
+            linger: seconds for the peer to take the next part of what is queued, and
+                once it has it all, to close. After that the rest is given up.
+        """
+        discarded = trio.Event()
+
+        async def discard() -> None:
+            try:
+                await self._incoming.discard()
+            finally:
+                discarded.set()
+
+        worker = self._writers.start(discard)
+        try:
+            if await self._flush(linger) and self._transport.can_half_close:
+                with trio.move_on_after(linger):
+                    await self._outgoing.send_eof().wait()
+                    await discarded.wait()
+        finally:
+            if not discarded.is_set():
+                worker.cancel()
+                with trio.CancelScope(shield=True):
+                    await discarded.wait()
+
+    async def _flush(self, linger: float) -> bool:
+        """Wait until all is sent; False if for ``linger`` seconds nothing could be."""
+        outgoing = self._outgoing
+        outgoing.give()
+        while outgoing.bytes_queued:
+            before = outgoing.bytes_sent
+            with trio.move_on_after(linger):
+                await outgoing.wait_for_progress()
+            if outgoing.bytes_sent == before:
+                return False
+        return True
+
+    def abort(self) -> None:
+        """Break the connection; one of the writers closes the stream."""
+        if not self.released:
+            self._abortive = True
+            self._journal.end(CloseReason.CLOSED)
+            self._incoming.close()
+            self._outgoing.abort()
+            self._writers.start(self._transport.abort)
+
+    async def terminate(
+        self,
+        reason: CloseReason = CloseReason.CLOSED,
+        error: BaseException | None = None,
+    ) -> None:
+        """Release everything, at once; for the ``finally`` of whoever opened it.
+
+        A connection that was not closed properly before is aborted.
+        """
+        if self.released:
+            return
+        if not self._incoming.closed or self._outgoing.bytes_queued:
+            self._abortive = True
+        self._journal.end(reason, error)
+        self._incoming.close()
+        self._outgoing.abort()
+        self._release()
+        with trio.CancelScope(shield=True):
+            if self._abortive:
+                await self._transport.abort()
+            else:
+                await self._transport.aclose()
+
+    def detach(self) -> trio.abc.Stream:
+        """Take the stream out of the connection, which ends."""
+        self._journal.end(CloseReason.DETACHED)
+        self._incoming.close()
+        self._outgoing.close()
+        self._release()
+        return self._transport.release()
+
+    def statistics(self) -> ConnectionStatistics:
+        """Return the counters of both halves."""
+        return ConnectionStatistics(
+            messages_received=self._incoming.messages_received,
+            messages_sent=self._outgoing.messages_sent,
+            bytes_received=self._incoming.bytes_received,
+            bytes_sent=self._outgoing.bytes_sent,
+            bytes_queued=self._outgoing.bytes_queued,
+            bytes_skipped=self._incoming.bytes_skipped,
+        )
+
+    def _release(self) -> None:
+        self.released = True
+        self._incoming.report_garbage()
+        self._journal.report_ended(self.statistics())
+        self._writers.release()

@@ -1,10 +1,9 @@
 """Messages over a byte stream: the class that everything else is about.
 
 Its parts: `Incoming` reads and decodes when `receive` asks; `Outgoing` holds what
-`send` has accepted while a task of the `Writers` gives it to the stream; the `Journal`
-keeps who it is and why it ended. Whoever opened the connection (a server,
-`open_connection`) calls ``_terminate`` in a ``finally``: after that its stream is
-closed and its tasks are gone, whatever happened before.
+`send` has accepted until the stream has taken it; `Ending` sees to the end, and the
+`Journal` keeps who it is and why it ended. Whoever opened a connection calls
+``_ending.terminate`` in a ``finally``: after that nothing of it is left.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Final, Generic, TypeVar, final
 import trio
 
 from trio_tcp._address import Address
-from trio_tcp._closing import close_gracefully
+from trio_tcp._closing import Ending
 from trio_tcp._errors import (
     ConnectionBroken,
     ConnectionFault,
@@ -40,9 +39,8 @@ NewIn = TypeVar("NewIn")
 NewOut = TypeVar("NewOut")
 
 CALLS_PER_SCHEDULE_POINT: Final = 64
-"""Every call checks for cancellation, but only each 64th that need not wait lets other
-tasks run: a pass of Trio's scheduler costs as much as handling several messages.
-Counted, never timed, so that a run can be repeated."""
+"""A pass of Trio's scheduler costs as much as handling several messages. So calls that
+need not wait make one only this often; counted, not timed, so that runs repeat."""
 
 
 @final
@@ -69,18 +67,13 @@ class Connection(
 
     __slots__ = (
         "__weakref__",
-        "_aborted",
         "_calls",
-        "_closed",
         "_codec",
+        "_ending",
         "_incoming",
         "_journal",
-        "_messages_received",
-        "_messages_sent",
         "_outgoing",
-        "_terminated",
         "_transport",
-        "_writers",
         "timeouts",
     )
 
@@ -96,17 +89,13 @@ class Connection(
         self.timeouts = timeouts
         self._transport = transport
         self._codec = codec
-        self._writers = writers
         self._journal = Journal(transport.peer, observer)
         self._incoming: Incoming[In_co] = Incoming(transport, codec, self._journal)
         self._outgoing = Outgoing(transport, writers, self._journal)
+        self._ending = Ending(
+            transport, self._incoming, self._outgoing, writers, self._journal
+        )
         self._calls = 0
-        self._messages_received = 0
-        self._messages_sent = 0
-        self._closed: trio.Event | None = None  # while `aclose` runs, and after it
-        self._aborted = False
-        self._terminated = False
-        writers.hold()
         self._journal.report_opened()
 
     def __repr__(self) -> str:
@@ -160,14 +149,13 @@ class Connection(
             incoming.receiving = False
             if incoming.closed:
                 incoming.receiver_left()
-        self._messages_received += 1
+        incoming.messages_received += 1
         return message
 
     def receive_nowait(self) -> In_co:
         """Return the next message if it has been read already.
 
-        It does not look into the kernel: use it after `receive`, for the rest of what
-        came with that message.
+        It does not look into the kernel: it is for the rest of what came with the last.
 
         Raises:
             trio.WouldBlock: no whole message is here.
@@ -185,7 +173,7 @@ class Connection(
             raise
         if message is NEED_MORE:
             raise incoming.end_of_messages() if incoming.at_eof else trio.WouldBlock
-        self._messages_received += 1
+        incoming.messages_received += 1
         return message
 
     def _note(self, error: ConnectionFault) -> None:
@@ -202,8 +190,8 @@ class Connection(
 
     # Sending -------------------------------------------------------------------------
 
-    async def send(self, message: Out_contra) -> None:
-        """Accept one message for delivery, as soon as there is room.
+    async def send(self, value: Out_contra) -> None:
+        """Accept one message (a value of the codec) for delivery, once there is room.
 
         Returning means accepted: the connection delivers it whole, in the order of the
         calls, as long as the connection lives. It does not mean that the peer has it.
@@ -220,10 +208,10 @@ class Connection(
             `trio.Cancelled` means that nothing of this message is sent, ever.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        data = self._codec.encode(message)
+        data = self._codec.encode(value)
         if not self._outgoing.commit(data, self._incoming.buffer):
             await self._outgoing.wait_to_commit(data)
-        self._messages_sent += 1
+        self._outgoing.messages_sent += 1
         self._calls += 1
         if self._calls >= CALLS_PER_SCHEDULE_POINT:
             self._calls = 0
@@ -233,20 +221,15 @@ class Connection(
     async def send_many(self, messages: Iterable[Out_contra]) -> None:
         """Accept several messages together: all of them, next to each other, or none.
 
-        All are encoded before any is sent, so an `EncodeError` sends nothing.
-
-        Raises:
-            Exception: as `send`.
-
-        Cancellation:
-            `trio.Cancelled` means that none of them is sent, ever.
+        All are encoded before any is sent, so an `EncodeError` sends nothing, and
+        neither does `trio.Cancelled`. Otherwise as `send`.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         frames = [self._codec.encode(message) for message in messages]
         data = b"".join(frames)
         if not self._outgoing.commit(data, self._incoming.buffer):
             await self._outgoing.wait_to_commit(data)
-        self._messages_sent += len(frames)
+        self._outgoing.messages_sent += len(frames)
         await trio.lowlevel.cancel_shielded_checkpoint()  # as in send
 
     def send_nowait(self, message: Out_contra) -> None:
@@ -259,7 +242,7 @@ class Connection(
         data = self._codec.encode(message)
         if not self._outgoing.commit(data, self._incoming.buffer):
             raise trio.WouldBlock
-        self._messages_sent += 1
+        self._outgoing.messages_sent += 1
 
     async def flush(self) -> None:
         """Wait until the stream (the kernel) has all that was accepted before.
@@ -322,29 +305,7 @@ class Connection(
         Cancellation:
             Closes at once: with RST if something was still to be sent.
         """
-        if self._incoming.closed:
-            await trio.lowlevel.checkpoint()
-            if self._closed is not None:
-                await self._closed.wait()
-            return
-        self._closed = trio.Event()
-        self._journal.end(CloseReason.CLOSED)
-        self._incoming.close()
-        self._outgoing.close()
-        try:
-            await trio.lowlevel.checkpoint_if_cancelled()
-            everything_said = self._incoming.at_eof and not self._outgoing.bytes_queued
-            if not everything_said and not self._journal.is_broken:
-                await close_gracefully(
-                    self._incoming,
-                    self._outgoing,
-                    self._transport,
-                    self._writers,
-                    self.timeouts.linger,
-                )
-        finally:
-            await self._terminate()
-            self._closed.set()
+        await self._ending.aclose(self.timeouts.linger)
 
     def abort(self) -> None:
         """Close at once, and let the peer see that something is wrong.
@@ -353,12 +314,7 @@ class Connection(
         what it had received but not read. The stream is closed by the next pass of the
         scheduler; calls in other tasks raise `ConnectionClosedError`.
         """
-        if not self._terminated:
-            self._aborted = True
-            self._journal.end(CloseReason.CLOSED)
-            self._incoming.close()
-            self._outgoing.abort()
-            self._writers.start(self._transport.abort)
+        self._ending.abort()
 
     async def detach(self) -> tuple[trio.abc.Stream, bytes]:
         """Take the stream out of the connection, to speak something else over it.
@@ -382,40 +338,7 @@ class Connection(
             raise self._journal.closed_error()
         if self._incoming.receiving:
             raise trio.BusyResourceError("another task is receiving")
-        self._journal.end(CloseReason.DETACHED)
-        self._incoming.close()
-        self._outgoing.close()
-        self._finish()
-        return self._transport.release(), self._incoming.undelivered()
-
-    async def _terminate(
-        self,
-        reason: CloseReason = CloseReason.CLOSED,
-        error: BaseException | None = None,
-    ) -> None:
-        """Release everything, at once; for the ``finally`` of whoever opened it.
-
-        A connection that was not closed properly before is aborted.
-        """
-        if self._terminated:
-            return
-        if not self._incoming.closed or self._outgoing.bytes_queued:
-            self._aborted = True
-        self._journal.end(reason, error)
-        self._incoming.close()
-        self._outgoing.abort()
-        self._finish()
-        with trio.CancelScope(shield=True):
-            if self._aborted:
-                await self._transport.abort()
-            else:
-                await self._transport.aclose()
-
-    def _finish(self) -> None:
-        self._terminated = True
-        self._incoming.report_garbage()
-        self._journal.report_ended(self.statistics())
-        self._writers.release()
+        return self._ending.detach(), self._incoming.undelivered()
 
     # Looking at it, and changing it --------------------------------------------------
 
@@ -455,14 +378,7 @@ class Connection(
 
     def statistics(self) -> ConnectionStatistics:
         """Return the counters as they are now; they can be read after the end, too."""
-        return ConnectionStatistics(
-            messages_received=self._messages_received,
-            messages_sent=self._messages_sent,
-            bytes_received=self._incoming.bytes_received,
-            bytes_sent=self._outgoing.bytes_sent,
-            bytes_queued=self._outgoing.bytes_queued,
-            bytes_skipped=self._incoming.bytes_skipped,
-        )
+        return self._ending.statistics()
 
     def switch_codec(self, codec: Codec[NewIn, NewOut]) -> Connection[NewIn, NewOut]:
         """Speak another codec from here on.

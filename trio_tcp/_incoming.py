@@ -30,6 +30,7 @@ class Incoming(Generic[In]):
         at_eof: the peer has closed its sending direction.
         closed: nothing may be delivered any more.
         bytes_received: read from the stream.
+        messages_received: returned to the user. The connection counts them.
         next_message: the decoder's method, which returns the next whole message, or
             `NEED_MORE`. Callers note its errors. (An attribute, to save a call for
             each message.)
@@ -44,6 +45,7 @@ class Incoming(Generic[In]):
         "at_eof",
         "bytes_received",
         "closed",
+        "messages_received",
         "next_message",
         "receiving",
     )
@@ -58,6 +60,7 @@ class Incoming(Generic[In]):
         self._garbage_reported = 0
         self._receiver_left: trio.Event | None = None
         self.bytes_received = 0
+        self.messages_received = 0
         self.receiving = False
         self.at_eof = False
         self.closed = False

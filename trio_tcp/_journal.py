@@ -93,7 +93,7 @@ class Journal:
         return self._broken is not None
 
     def break_with(self, error: Exception) -> ConnectionBroken:
-        """Note that the stream is broken, by this error of its; return what to raise."""
+        """Note that the stream is broken, and by what; return what to raise."""
         if self._broken is None:
             self._broken = error
             self.end(CloseReason.BROKEN, self.broken_error())

@@ -11,11 +11,14 @@ __all__ = ["Timeouts"]
 
 
 def _duration(
-    _instance: object, attribute: attrs.Attribute[float], value: float
+    _instance: object, attribute: attrs.Attribute[float], value: object
 ) -> None:
     """Check for a number of seconds, zero or more."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not value >= 0:  # not a number is not >= 0 either
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not value >= 0  # so that "not a number" is refused too
+    ):
         raise ValueError(
             f"{attribute.name} must be a number of seconds, zero or more, not {value!r}"
         )

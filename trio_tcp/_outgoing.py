@@ -59,6 +59,7 @@ class Outgoing:
     Attributes:
         bytes_queued: committed, and not yet taken by the stream.
         bytes_sent: taken by the stream.
+        messages_sent: accepted from the user. The connection counts them.
         closed: nothing more is accepted.
     """
 
@@ -75,6 +76,7 @@ class Outgoing:
         "bytes_queued",
         "bytes_sent",
         "closed",
+        "messages_sent",
     )
 
     def __init__(
@@ -92,6 +94,7 @@ class Outgoing:
         self._writer: Worker | None = None  # while a task writes
         self.bytes_queued = 0
         self.bytes_sent = 0
+        self.messages_sent = 0
         self.closed = False
 
     # Accepting

@@ -10,7 +10,7 @@ about this connection at all (`trio.Cancelled`, `KeyboardInterrupt`, `SystemExit
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import attrs
 import trio
@@ -26,7 +26,6 @@ from trio_tcp._events import CloseReason
 
 __all__ = ["Handler", "serve_connection"]
 
-HANDLER_FAILED = CloseReason.HANDLER_FAILED
 _ORDERLY = (PeerClosed, ConnectionClosedError)
 
 In = TypeVar("In")
@@ -45,28 +44,23 @@ async def serve_connection(
     order (`PeerClosed`; `ConnectionClosedError` when another task closed it), it is
     closed gracefully; when the handler raises anything else, it is aborted.
     """
+    ending = connection._ending  # noqa: SLF001 - this is its owner
     try:
         try:
             await handler(connection)
         except BaseException as error:
             verdict = _judge(error, connection.id)
             if verdict.failure is not None:
-                await _terminate(connection, HANDLER_FAILED, verdict.failure)
+                await ending.terminate(CloseReason.HANDLER_FAILED, verdict.failure)
             elif verdict.fault is not None:
-                await _terminate(connection, _reason(verdict.fault), verdict.fault)
+                await ending.terminate(_reason(verdict.fault), verdict.fault)
             if verdict.rest is error:
                 raise
             if verdict.rest is not None:
                 raise verdict.rest from None
         await connection.aclose()
     finally:
-        await _terminate(connection, CloseReason.CLOSED, None)
-
-
-async def _terminate(
-    connection: Connection[In, Out], reason: CloseReason, error: BaseException | None
-) -> None:
-    await connection._terminate(reason, error)  # noqa: SLF001 - this is its owner
+        await ending.terminate()
 
 
 @attrs.frozen
@@ -114,13 +108,14 @@ def _is_containable(error: BaseException) -> bool:
 def _split(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
     """Divide an error into what a connection answers for, and what passes through."""
     if isinstance(error, BaseExceptionGroup):
-        return error.split(_is_containable)
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return group.split(_is_containable)
     return (error, None) if _is_containable(error) else (None, error)
 
 
 def _leaves(error: BaseException | None) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
+        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
             yield from _leaves(inner)
     elif error is not None:
         yield error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, final
 
@@ -114,7 +114,7 @@ class Server:
         )
 
     @contextmanager
-    def _listed(self, connection: Connection[Any, Any]) -> Iterator[None]:
+    def _listed(self, connection: Connection[Any, Any]) -> Generator[None, None, None]:
         """Count a connection as open for the length of a block."""
         self._accepted += 1
         self._connections[connection.id] = connection

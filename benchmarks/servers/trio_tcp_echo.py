@@ -1,5 +1,5 @@
 # lab: trio_tcp
-"""Framed echo as a user of this package writes it: an async handler, length prefixes."""
+"""Framed echo as a user of this package writes it: an async handler."""
 
 import sys
 

@@ -36,8 +36,6 @@ class SocketTransport:
 
     __slots__ = ("_more_is_likely", "_socket")
 
-    can_half_close: Final = True
-
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._more_is_likely = False
@@ -108,6 +106,11 @@ class SocketTransport:
         if self._socket.fileno() < 0:
             return trio.ClosedResourceError("this socket was closed")
         return trio.BrokenResourceError(f"socket connection broken: {error}")
+
+    @property
+    def can_half_close(self) -> bool:
+        """Sockets can."""
+        return True
 
     async def send_eof(self) -> None:
         """Send FIN."""

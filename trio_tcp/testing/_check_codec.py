@@ -56,8 +56,8 @@ def check_codec(
         join: for a codec without message boundaries: what makes one message of
             several, ``b"".join``. Then only joined messages are compared.
         max_unread_bytes: how much the codec may hold before it refuses the stream.
-            Default: 64 KiB more than twice its ``max_bytes``, if it has that option,
-            or 256 KiB.
+            Default: 64 KiB more than twice its ``max_bytes`` (or that of its
+            ``framing``), or 256 KiB if it has no such option.
 
     Raises:
         AssertionError: a promise is broken; the text says which, with an example.
@@ -74,12 +74,7 @@ def check_codec(
             "check_codec needs hypothesis: pip install hypothesis", name="hypothesis"
         ) from error
 
-    if max_unread_bytes is None:
-        max_bytes = getattr(codec, "max_bytes", None)
-        max_unread_bytes = DEFAULT_UNREAD_BYTES
-        if isinstance(max_bytes, int):
-            max_unread_bytes = 2 * max_bytes + (64 << 10)
-    promises = CodecPromises(codec, join, max_unread_bytes)
+    promises = CodecPromises(codec, join, max_unread_bytes or _bound(codec))
     frame = streams.frames_of(promises, messages)
     stream = streams.damaged(frame)
     sizes = streams.sizes
@@ -90,3 +85,13 @@ def check_codec(
     for_all(promises.check_next, stream, frame)
     for_all(promises.check_independence, stream, stream, sizes)
     for_all(promises.check_memory, stream, streams.fill, max_examples=MAX_ENDLESS)
+
+
+def _bound(codec: object) -> int:
+    """Guess how much a codec may need to hold: generously, but not without end."""
+    while (framing := getattr(codec, "framing", None)) is not None:
+        codec = framing
+    max_bytes = getattr(codec, "max_bytes", None)
+    if isinstance(max_bytes, int):
+        return 2 * max_bytes + (64 << 10)
+    return DEFAULT_UNREAD_BYTES

@@ -222,6 +222,6 @@ class CodecPromises(Generic[In, Out]):
 def _name(sizes: Sequence[int]) -> str:
     if not sizes:
         return "in one piece, with the end of the stream"
-    if sizes == BYTE_BY_BYTE:
+    if tuple(sizes) == BYTE_BY_BYTE:
         return "byte by byte"
     return f"in chunks of {', '.join(map(str, sizes))} bytes, over and over"
