@@ -249,12 +249,14 @@ class Connection(
 
         Raises:
             ConnectionBroken: it cannot have it any more.
-            ConnectionClosedError: the connection was aborted meanwhile.
+            ConnectionClosedError: the connection is closed, or aborted meanwhile.
 
         Cancellation:
             Changes nothing: delivery goes on.
         """
         await trio.lowlevel.checkpoint()
+        if self._incoming.closed:
+            raise self._journal.closed_error()
         outgoing = self._outgoing
         outgoing.give()
         total = outgoing.bytes_sent + outgoing.bytes_queued

@@ -1,13 +1,14 @@
-"""A nursery for tasks of ours beside a block of the user's."""
+"""A nursery for tasks of ours beside a block of the user's; and groups taken apart."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import trio
 
-__all__ = ["open_quiet_nursery"]
+__all__ = ["leaves", "open_quiet_nursery"]
 
 
 @asynccontextmanager
@@ -28,7 +29,18 @@ async def open_quiet_nursery() -> AsyncGenerator[trio.Nursery, None]:
                 failure = error
                 raise
     except BaseExceptionGroup as group:
-        if failure is None or group.exceptions != (failure,):
+        # Trio may have made copies of groups, but not of what is in them.
+        known = {id(leaf) for leaf in leaves(failure)}
+        if any(id(leaf) not in known for leaf in leaves(group)):
             raise
     if failure is not None:
         raise failure
+
+
+def leaves(error: BaseException | None) -> Iterator[BaseException]:
+    """Iterate over the exceptions in a group and its groups; one alone is itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            yield from leaves(inner)
+    elif error is not None:
+        yield error

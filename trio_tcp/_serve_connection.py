@@ -9,7 +9,7 @@ about this connection at all (`trio.Cancelled`, `KeyboardInterrupt`, `SystemExit
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias, TypeVar, cast
 
 import attrs
@@ -23,6 +23,7 @@ from trio_tcp._errors import (
     PeerClosed,
 )
 from trio_tcp._events import CloseReason
+from trio_tcp._nursery import leaves
 
 __all__ = ["Handler", "serve_connection"]
 
@@ -81,13 +82,13 @@ class _Verdict:
 
 def _judge(error: BaseException, connection_id: int) -> _Verdict:
     contained, rest = _split(error)
-    leaves = list(_leaves(contained))
+    errors = list(leaves(contained))
     faults = [
-        leaf
-        for leaf in leaves
-        if isinstance(leaf, ConnectionFault) and leaf.connection_id == connection_id
+        error
+        for error in errors
+        if isinstance(error, ConnectionFault) and error.connection_id == connection_id
     ]
-    if len(faults) < len(leaves):
+    if len(faults) < len(errors):
         return _Verdict(failure=contained, fault=None, rest=rest)
     unclean = [fault for fault in faults if not isinstance(fault, _ORDERLY)]
     return _Verdict(failure=None, fault=unclean[0] if unclean else None, rest=rest)
@@ -111,11 +112,3 @@ def _split(error: BaseException) -> tuple[BaseException | None, BaseException | 
         group = cast("BaseExceptionGroup[BaseException]", error)
         return group.split(_is_containable)
     return (error, None) if _is_containable(error) else (None, error)
-
-
-def _leaves(error: BaseException | None) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
-            yield from _leaves(inner)
-    elif error is not None:
-        yield error

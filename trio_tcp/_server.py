@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar, final
 
 import attrs
@@ -113,18 +113,15 @@ class Server:
             bytes_sent=totals[3],
         )
 
-    @contextmanager
-    def _listed(self, connection: Connection[Any, Any]) -> Generator[None, None, None]:
-        """Count a connection as open for the length of a block."""
+    def _add(self, connection: Connection[Any, Any]) -> None:
         self._accepted += 1
         self._connections[connection.id] = connection
-        try:
-            yield
-        finally:
-            del self._connections[connection.id]
-            _add(self._totals, connection.statistics())
-            reason = connection.close_reason or CloseReason.CLOSED
-            self._ended[reason] = self._ended.get(reason, 0) + 1
+
+    def _remove(self, connection: Connection[Any, Any]) -> None:
+        del self._connections[connection.id]
+        _add(self._totals, connection.statistics())
+        reason = connection.close_reason or CloseReason.CLOSED
+        self._ended[reason] = self._ended.get(reason, 0) + 1
 
 
 def _add(totals: list[int], one: ConnectionStatistics) -> None:
@@ -186,8 +183,11 @@ async def serve_listeners(
                 observer=observer,
                 writers=writers,
             )
-            with server._listed(connection):  # noqa: SLF001 - users see no list to enter
+            server._add(connection)  # noqa: SLF001 - its list is for reading
+            try:
                 await serve_connection(handler, connection)
+            finally:
+                server._remove(connection)  # noqa: SLF001 - as above
 
         def start(stream: trio.abc.Stream) -> None:
             nursery.start_soon(serve, stream, name=handler)

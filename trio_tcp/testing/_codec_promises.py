@@ -73,6 +73,16 @@ class CodecPromises(Generic[In, Out]):
             )
         return Frame(message, data)
 
+    def check(
+        self, frames: list[Frame[Out]], tail: bytes, sizes: Sequence[int]
+    ) -> None:
+        """Check all that can be said of frames, then any bytes, cut into chunks."""
+        self.check_arrival(frames, sizes)
+        self.check_cutting(frames, tail, sizes)
+        self.check_independence(frames, tail, sizes)
+        for frame in frames[:1]:
+            self.check_next(tail, frame)
+
     def check_arrival(self, frames: list[Frame[Out]], sizes: Sequence[int]) -> None:
         """Messages arrive as they were sent, alone and one after the other."""
         stream = b"".join(frame.data for frame in frames)
@@ -121,7 +131,9 @@ class CodecPromises(Generic[In, Out]):
         items = self._joined([*run.items, frame.message])
         came = run.end(frame.data)
         came = attrs.evolve(came, items=self._joined(came.items))
-        expected = attrs.evolve(came, items=items, outcome=CLEAN_END)
+        expected = Observation(
+            items, CLEAN_END, len(stream) + len(frame.data), came.skipped
+        )
         if came != expected:
             raise self._broken(
                 "promise 4 is broken: the message behind a frame does not arrive",
@@ -132,9 +144,10 @@ class CodecPromises(Generic[In, Out]):
             )
 
     def check_independence(
-        self, stream: bytes, other: bytes, sizes: Sequence[int]
+        self, frames: list[Frame[Out]], other: bytes, sizes: Sequence[int]
     ) -> None:
         """Two decoders that share the codec do not disturb each other."""
+        stream = b"".join(frame.data for frame in frames)
         expected = self._observe(stream, sizes)
         run, other_run = CodecRun(self.codec), CodecRun(self.codec)
         for chunk, other_chunk in zip_longest(

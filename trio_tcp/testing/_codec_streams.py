@@ -30,22 +30,24 @@ SLOW_OR_WASTEFUL: Final = (
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-DAMAGES: Final[dict[str, Callable[[bytes, bytes, bytes], bytes]]] = {
-    "overwritten": lambda before, some, after: before + some + after[len(some) :],
-    "inserted": lambda before, some, after: before + some + after,
-    "stretched": lambda before, some, after: before + 50 * some + after,
-    "removed": lambda before, some, after: before + after[len(some) :],
-    "cut off": lambda before, some, after: before,
-}
+DAMAGES: Final[list[Callable[[bytes, bytes, bytes], bytes]]] = [
+    lambda before, some, after: before + some + after[len(some) :],
+    lambda before, some, after: before + some + after,
+    lambda before, some, after: before + 50 * some + after,
+    lambda before, some, after: before + after[len(some) :],
+    lambda before, some, after: before,
+]
+"""What can happen to a stream at some place: bytes are overwritten, inserted, inserted
+many times, removed, or the rest is cut off."""
 
-sizes: Final = st.lists(
-    st.one_of(st.integers(1, 9), st.integers(10, 1000)), min_size=1, max_size=6
+# Numbers are drawn as bytes: that is many times faster than one by one.
+sizes: Final = st.binary(min_size=1, max_size=6).map(
+    lambda drawn: [byte % 9 + 1 if byte % 8 else byte + 1 for byte in drawn]
 )
 """The sizes of the chunks that a stream is cut into, over and over."""
 
-
 fill: Final = st.binary(min_size=1, max_size=6)
-"""A few bytes, to do damage with, or to be repeated without end."""
+"""A few bytes that are repeated without end."""
 
 
 def frames_of(
@@ -59,18 +61,22 @@ def frames_of(
 
 
 def some(frames: SearchStrategy[Frame[Out]]) -> SearchStrategy[list[Frame[Out]]]:
-    """Draw a few, or none."""
-    return st.lists(frames, max_size=4)
+    """Draw a few."""
+    return st.lists(frames, min_size=1, max_size=4)
 
 
-@st.composite
-def damaged(draw: st.DrawFn, frames: SearchStrategy[Frame[Any]]) -> bytes:
+def damaged(frames: SearchStrategy[Frame[Any]]) -> SearchStrategy[bytes]:
     """Damage a stream of some frames in up to three places, or draw any bytes."""
     whole = some(frames).map(lambda drawn: b"".join(frame.data for frame in drawn))
-    stream = draw(st.one_of(whole, st.binary(max_size=40)))
-    for name in draw(st.lists(st.sampled_from(sorted(DAMAGES)), max_size=3)):
-        at = draw(st.integers(0, len(stream)))
-        stream = DAMAGES[name](stream[:at], draw(fill), stream[at:])
+    damages = st.lists(st.binary(min_size=3, max_size=8), max_size=3)
+    return st.builds(_damage, st.one_of(whole, st.binary(max_size=40)), damages)
+
+
+def _damage(stream: bytes, damages: list[bytes]) -> bytes:
+    for kind, place, *some in damages:
+        at = place % (len(stream) + 1)
+        damage = DAMAGES[kind % len(DAMAGES)]
+        stream = damage(stream[:at], bytes(some), stream[at:])
     return stream
 
 

@@ -39,8 +39,8 @@ async def connection_pair(
 ]:
     """Open two connections to each other, over bounded streams in memory.
 
-    Both are closed gracefully at the end of the block, the first one first; if the
-    block raises they are aborted, and the exception leaves as itself.
+    Both are closed gracefully at the end of the block; if the block raises they are
+    aborted, and the exception leaves as itself.
 
     Args:
         codec: of both.
@@ -55,8 +55,15 @@ async def connection_pair(
     """
     ours, theirs = memory_stream_pair(capacity)
     open_one = partial(open_connection, codec=codec, timeouts=timeouts)
-    async with open_one(theirs) as there, open_one(ours) as here:
+    async with (
+        open_quiet_nursery() as nursery,
+        open_one(theirs) as there,
+        open_one(ours) as here,
+    ):
         yield here, there
+        # Each waits for the other's end.
+        nursery.start_soon(there.aclose)
+        await here.aclose()
 
 
 @final
