@@ -249,6 +249,21 @@ async def test_switch_codec_reads_again_what_the_old_one_had_begun(
         assert await fixed.receive() == b"abc"
 
 
+async def test_switch_codec_at_the_end_still_notices_what_is_unfinished(
+    open_text: Open,
+) -> None:
+    async with open_text() as (connection, peer):
+        await peer.send_all(b"last line\nab")
+        await peer.aclose()
+        assert await connection.receive() == "last line"
+        with pytest.raises(trio_tcp.TruncatedError):
+            await connection.receive()
+        fixed = connection.switch_codec(codecs.FixedLength(1))
+        assert [message async for message in fixed] == [b"a", b"b"]
+        with pytest.raises(trio_tcp.PeerClosed):
+            await connection.switch_codec(codecs.FixedLength(2)).receive()
+
+
 async def test_detach_returns_the_stream_and_the_bytes_not_delivered(
     open_text: Open,
 ) -> None:

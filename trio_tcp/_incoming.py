@@ -121,6 +121,8 @@ class Incoming(Generic[In]):
         buffer = self._decoder.buffer
         buffer.cursor = buffer.start
         self._decoder = Decoder(codec, buffer)
+        if self.at_eof:
+            self._decoder.end()
         self.next_message = self._decoder.next_message
 
     def undelivered(self) -> bytes:

@@ -37,6 +37,9 @@ class SocketTransport:
     __slots__ = ("_more_is_likely", "_socket")
 
     def __init__(self, sock: socket.socket) -> None:
+        # It is non-blocking already, but socket.setdefaulttimeout may have made Python
+        # believe otherwise, and wait.
+        sock.setblocking(False)
         self._socket = sock
         self._more_is_likely = False
 
