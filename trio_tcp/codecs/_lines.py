@@ -1,0 +1,156 @@
+"""Lines of text: ``hello 0d 0a world 0a``.
+
+The limit counts the bytes of a line without its terminator. A carriage return at the
+end of what has arrived is not counted yet, as the line feed that makes it a part of
+the terminator may be the next byte.
+
+As in ``_delimited.py``, lines are taken out of the chunk by `bytes.split`, a part of
+the chunk at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final, Literal, final
+
+import attrs
+
+from trio_tcp._errors import (
+    EncodeError,
+    FrameTooLargeError,
+    MalformedMessageError,
+    MessageTooLargeError,
+)
+from trio_tcp.codecs._codec import NEED_MORE, Decoding
+from trio_tcp.codecs._limits import DEFAULT_MAX_LINE_BYTES, positive
+
+if TYPE_CHECKING:
+    from trio_tcp.codecs._buffer import Buffer
+
+__all__ = ["Lines"]
+
+CARRIAGE_RETURN: Final = 0x0D
+
+SPLIT_BYTES: Final = 2048
+"""How much is split at a time: enough that a search and a slice for it do not show
+(a few % with lines of 64 bytes), little enough to be done again after an error."""
+
+
+def _is_apart(newline: str, encoding: str) -> bool:
+    """Return whether this character is one byte, which is no part of any other."""
+    byte = newline.encode("ascii")
+    if newline.encode(encoding) != byte:
+        return False
+    for first in range(256):
+        # Behind the first byte of a longer character it must be itself, or an error.
+        with contextlib.suppress(UnicodeDecodeError):
+            if not (bytes([first]) + byte).decode(encoding).endswith(newline):
+                return False
+    return True
+
+
+def _has_lines(_instance: object, _attribute: object, encoding: str) -> None:
+    """Refuse an encoding whose text cannot be cut at the bytes 0x0a and 0x0d."""
+    try:
+        has_lines = _is_apart("\n", encoding) and _is_apart("\r", encoding)
+    except LookupError as error:
+        raise ValueError(f"encoding: {error}") from None
+    except UnicodeError:
+        has_lines = False
+    if not has_lines:
+        raise ValueError(
+            f"encoding {encoding!r} has no lines of bytes: in it, a line end is not "
+            f"the byte 0x0a, or this byte can be a part of something else"
+        )
+
+
+@final
+@attrs.frozen
+class Lines:
+    r"""Lines of text, as `str`, without their line ends.
+
+    Both ``\n`` and ``\r\n`` end a line that is received. A ``\r`` anywhere else is a
+    character like others, but may not be the last one of a message.
+
+    Args:
+        encoding: of the text. One in which line ends have other bytes (UTF-16, UTF-32,
+            EBCDIC) is refused.
+        newline: what ends a line that is sent: ``"\n"`` or ``"\r\n"``.
+        allow_unterminated: whether the last line may end with the stream instead of a
+            line end. If not, it is a `TruncatedError`: it may be half a line.
+        max_bytes: the longest line, encoded, without its line end, in either direction.
+
+    Raises:
+        ValueError: the encoding is unknown, or not one of lines of bytes.
+
+    Example::
+
+        assert Lines().encode("grüße") == b"gr\xc3\xbc\xc3\x9fe\n"
+        assert Lines("latin-1", newline="\r\n").encode("grüße") == b"gr\xfc\xdfe\r\n"
+    """
+
+    encoding: str = attrs.field(default="utf-8", validator=_has_lines)
+    newline: Literal["\n", "\r\n"] = attrs.field(
+        default="\n", validator=attrs.validators.in_(("\n", "\r\n")), kw_only=True
+    )
+    allow_unterminated: bool = attrs.field(default=False, kw_only=True)
+    max_bytes: int = attrs.field(
+        default=DEFAULT_MAX_LINE_BYTES, validator=positive, kw_only=True
+    )
+
+    def encode(self, message: str, /) -> bytes:
+        r"""Encode the text, and put a line end behind it.
+
+        Raises:
+            MessageTooLargeError: over ``max_bytes``.
+            EncodeError: the text contains ``\n`` or ends in ``\r``, or cannot be
+                written in ``encoding``.
+        """
+        try:
+            line = message.encode(self.encoding)
+        except UnicodeError as error:
+            raise EncodeError(f"this line cannot be encoded: {error}") from error
+        if len(line) > self.max_bytes:
+            raise MessageTooLargeError(len(line), self.max_bytes, "max_bytes")
+        if b"\n" in line:
+            raise EncodeError(r"a line cannot contain \n: it would arrive as two")
+        if line.endswith(b"\r"):
+            raise EncodeError(r"a line cannot end in \r: it would arrive without")
+        return line + self.newline.encode("ascii")
+
+    def decode(self, buffer: Buffer, /) -> Decoding[str]:
+        """Yield each line without its line end."""
+        searched = 0
+        while True:
+            data, begin = buffer.data, buffer.cursor
+            found = data.find(b"\n", begin + searched)
+            while found >= 0:
+                stop = max(found + 1, begin + SPLIT_BYTES)
+                lines = bytes(data[begin:stop]).split(b"\n")
+                del lines[-1]  # what is behind the last line end
+                for line in lines:
+                    buffer.cursor = begin = begin + len(line) + 1
+                    if line and line[-1] == CARRIAGE_RETURN:
+                        line = line[:-1]  # noqa: PLW2901
+                    yield self._text(line)
+                found = data.find(b"\n", begin)
+            searched = len(data) - begin
+            self._check_unfinished(data, searched)
+            if searched and buffer.ended and self.allow_unterminated:
+                buffer.cursor = len(data)
+                yield self._text(bytes(data[begin:]))
+            yield NEED_MORE
+
+    def _text(self, line: bytes) -> str:
+        if len(line) > self.max_bytes:
+            raise FrameTooLargeError(None, self.max_bytes, "max_bytes")
+        try:
+            return line.decode(self.encoding)
+        except UnicodeError as error:
+            raise MalformedMessageError(f"a line of bad text: {error}") from error
+
+    def _check_unfinished(self, data: bytes | bytearray, size: int) -> None:
+        """Refuse a line that is too long, whatever comes next."""
+        may_be_line_end = size > 0 and data[-1] == CARRIAGE_RETURN
+        if size - may_be_line_end > self.max_bytes:
+            raise FrameTooLargeError(None, self.max_bytes, "max_bytes")

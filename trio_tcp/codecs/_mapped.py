@@ -1,0 +1,111 @@
+"""Messages as your own objects: two functions over any framing.
+
+A protobuf message with its length before it, and a checksum behind each frame::
+
+    people = Mapped(
+        VarintPrefixed(), decode=Person.FromString, encode=Person.SerializeToString
+    )
+
+    def add_checksum(payload: bytes) -> bytes:
+        return payload + zlib.crc32(payload).to_bytes(4, "big")
+
+    def check_checksum(frame: bytes) -> bytes:
+        payload = frame[:-4]
+        if add_checksum(payload) != frame:
+            raise ValueError("wrong checksum")
+        return payload
+
+    checked = Mapped(LengthPrefixed(), decode=check_checksum, encode=add_checksum)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
+
+import attrs
+
+from trio_tcp._errors import EncodeError, MalformedMessageError
+from trio_tcp.codecs._codec import NEED_MORE, Codec, Decoding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trio_tcp.codecs._buffer import Buffer
+
+__all__ = ["Mapped"]
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+FrameIn = TypeVar("FrameIn")
+FrameOut = TypeVar("FrameOut")
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+@final
+@attrs.frozen(init=False)
+class Mapped(Generic[In, Out]):
+    r"""The messages of another codec, turned into your own objects and back.
+
+    Args:
+        framing: the codec underneath; it has the limits.
+        decode: a function from one of its messages to yours. An exception that it
+            raises is a `MalformedMessageError`, and the next message follows.
+        encode: a function from one of your messages to one of its own. An exception
+            that it raises is an `EncodeError`; nothing is sent.
+
+    Example::
+
+        numbers = Mapped(Lines(), decode=int, encode=str)
+        assert numbers.encode(42) == b"42\n"
+    """
+
+    framing: Codec[Any, Any]
+    _decode: Callable[[Any], In]
+    _encode: Callable[[Out], Any]
+
+    def __init__(
+        self,
+        framing: Codec[FrameIn, FrameOut],
+        *,
+        decode: Callable[[FrameIn], In],
+        encode: Callable[[Out], FrameOut],
+    ) -> None:
+        # What a frame is concerns these three alone: checked here, and not a part of
+        # the type of this codec.
+        self.__attrs_init__(framing, decode, encode)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - attrs makes it
+
+    def encode(self, message: Out, /) -> bytes:
+        """Turn the message into one of the framing, and encode that.
+
+        Raises:
+            EncodeError: ``encode`` raised its cause, or the framing refused the result.
+        """
+        try:
+            frame = self._encode(message)
+        except EncodeError:
+            raise
+        except Exception as error:
+            raise EncodeError(
+                f"this message cannot be encoded: {_describe(error)}"
+            ) from error
+        return self.framing.encode(frame)
+
+    def decode(self, buffer: Buffer, /) -> Decoding[In]:
+        """Yield what ``decode`` makes of each message of the framing."""
+        decode = self._decode
+        for frame in self.framing.decode(buffer):
+            if frame is NEED_MORE:
+                yield NEED_MORE
+                continue
+            try:
+                message = decode(frame)
+            except MalformedMessageError:
+                raise
+            except Exception as error:
+                raise MalformedMessageError(
+                    f"a message cannot be decoded: {_describe(error)}"
+                ) from error
+            yield message

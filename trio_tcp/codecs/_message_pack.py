@@ -1,0 +1,93 @@
+"""Messages as MessagePack values, read into types of your own by msgspec."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final, overload
+
+import attrs
+
+from trio_tcp.codecs._length_prefixed import LengthPrefixed
+from trio_tcp.codecs._mapped import Mapped
+from trio_tcp.codecs._msgspec import missing_msgspec
+
+if TYPE_CHECKING:
+    import builtins
+
+    from trio_tcp.codecs._buffer import Buffer
+    from trio_tcp.codecs._codec import Codec, Decoding
+
+__all__ = ["MessagePack"]
+
+T = TypeVar("T")
+
+LENGTH_FIRST: Final = LengthPrefixed()
+
+
+@final
+@attrs.frozen(init=False)
+class MessagePack(Generic[T]):
+    r"""Each message is a MessagePack value; without other framing, behind its length.
+
+    Needs msgspec: ``pip install trio-tcp[msgspec]``.
+
+    Args:
+        type: what a value is read into, and checked against: an attrs class, a
+            dataclass, a ``msgspec.Struct``, ``list[int]``, …; one that does not fit
+            is a `MalformedMessageError`. `typing.Any`: dicts, lists, str, bytes, ….
+        framing: the codec underneath; it has the limits.
+
+    Raises:
+        ImportError: msgspec is not installed.
+        TypeError: msgspec does not support ``type``.
+
+    Example::
+
+        numbers = MessagePack(list[int])
+        assert numbers.encode([1, 2, 3]) == b"\0\0\0\x04" b"\x93\1\2\3"
+    """
+
+    type: Any
+    framing: Codec[bytes, bytes]
+    _mapped: Mapped[T, T] = attrs.field(repr=False, eq=False)
+
+    @overload
+    def __init__(
+        self, type: builtins.type[T], *, framing: Codec[bytes, bytes] = ...
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: MessagePack[Any],
+        type: object = ...,
+        *,
+        framing: Codec[bytes, bytes] = ...,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        type: Any = Any,  # noqa: A002 - msgspec's own word for it
+        *,
+        framing: Codec[bytes, bytes] = LENGTH_FIRST,
+    ) -> None:
+        try:
+            import msgspec.msgpack  # noqa: PLC0415 - optional
+        except ImportError as error:
+            raise missing_msgspec("MessagePack") from error
+        mapped = Mapped(
+            framing,
+            decode=msgspec.msgpack.Decoder(type).decode,
+            encode=msgspec.msgpack.Encoder().encode,
+        )
+        self.__attrs_init__(type, framing, mapped)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - attrs makes it
+
+    def encode(self, message: T, /) -> bytes:
+        """Write the value, and put it into a frame.
+
+        Raises:
+            EncodeError: the message cannot be written as MessagePack, or is too large.
+        """
+        return self._mapped.encode(message)
+
+    def decode(self, buffer: Buffer, /) -> Decoding[T]:
+        """Yield the value of each frame as ``type``."""
+        return self._mapped.decode(buffer)

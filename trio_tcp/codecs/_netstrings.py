@@ -1,0 +1,104 @@
+"""Messages as netstrings: ``5:hello,``.
+
+Read strictly, as D. J. Bernstein defines them (https://cr.yp.to/proto/netstrings.txt):
+the length in decimal digits with no zero before it, a colon, the message, a comma.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, final
+
+import attrs
+
+from trio_tcp._errors import (
+    FrameTooLargeError,
+    InvalidFrameError,
+    MessageTooLargeError,
+)
+from trio_tcp.codecs._codec import NEED_MORE, Decoding
+from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES, positive
+
+if TYPE_CHECKING:
+    from trio_tcp.codecs._buffer import Buffer
+
+__all__ = ["Netstrings"]
+
+
+COMMA: Final = ord(",")
+
+
+@final
+@attrs.frozen
+class Netstrings:
+    """Each message stands between its length, written out, and a comma.
+
+    Easy to read by eye, and the comma notices a wrong length. It carries any bytes,
+    empty messages too.
+
+    Args:
+        max_bytes: the largest message, without length and comma, in either direction.
+            A longer one that the peer announces is refused before any of it is stored.
+
+    Example::
+
+        assert Netstrings().encode(b"hello") == b"5:hello,"
+    """
+
+    max_bytes: int = attrs.field(
+        default=DEFAULT_MAX_FRAME_BYTES, validator=positive, kw_only=True
+    )
+
+    def encode(self, message: bytes, /) -> bytes:
+        """Put the length before the message, and a comma behind it.
+
+        Raises:
+            MessageTooLargeError: over ``max_bytes``.
+        """
+        size = len(message)
+        if size > self.max_bytes:
+            raise MessageTooLargeError(size, self.max_bytes, "max_bytes")
+        return b"%d:%b," % (size, message)
+
+    def decode(self, buffer: Buffer, /) -> Decoding[bytes]:
+        """Yield each message without length and comma."""
+        max_bytes = self.max_bytes
+        read_length = re.compile(b"(0|[1-9][0-9]*):").match
+        prefix_size = len(str(max_bytes)) + 1
+        wanted = 1
+        while True:
+            while len(buffer.data) - buffer.cursor < wanted:
+                yield NEED_MORE
+            data, begin = buffer.as_bytes(), buffer.cursor
+            available = len(data)
+            wanted = 1
+            # This loop takes whole messages out of one chunk.
+            while begin < available:
+                length = read_length(data, begin, begin + prefix_size)
+                if not length:
+                    self._check_prefix(data[begin : begin + prefix_size])
+                    wanted = available - begin + 1
+                    break
+                size = int(length[1])
+                if size > max_bytes:
+                    raise FrameTooLargeError(size, max_bytes, "max_bytes")
+                body = length.end()
+                end = body + size
+                if end >= available:
+                    wanted = end + 1 - begin
+                    break
+                if data[end] != COMMA:
+                    raise InvalidFrameError("no comma at the end of a netstring")
+                buffer.cursor = begin = end + 1
+                yield data[body:end]
+
+    def _check_prefix(self, prefix: bytes) -> None:
+        """Refuse what is not the beginning of a length within the limit."""
+        digits = prefix[:1] if prefix[:1] == b"0" else re.split(b"[^0-9]", prefix)[0]
+        if len(digits) > len(str(self.max_bytes)):
+            raise FrameTooLargeError(None, self.max_bytes, "max_bytes")
+        if len(digits) < len(prefix):
+            byte = prefix[len(digits) : len(digits) + 1]
+            raise InvalidFrameError(
+                f"a netstring begins with its length and a colon, without {byte!r}"
+            )
