@@ -23,10 +23,11 @@ The layers, each of which imports only from those below it::
     _incoming _outgoing     its two halves, and its graceful end
     _closing
     _writers _transport     tasks that write; one byte pipe below
-    _journal _events        what happened, and who is told
-    _options _address
+    _journal                who a connection is, and why it ended
     codecs                  bytes to messages and back; no I/O
-    _errors                 one tree
+    _events                 what happened, as records
+    _options _address
+    _errors _nursery        one tree of exceptions; groups of them taken apart
 """
 
 from trio_tcp._address import Address, TcpAddress, UnixAddress

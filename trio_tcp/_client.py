@@ -11,8 +11,8 @@ import trio
 
 from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectError
-from trio_tcp._events import Observer, log_events
-from trio_tcp._nursery import open_quiet_nursery
+from trio_tcp._events import CloseReason, Observer, log_events
+from trio_tcp._nursery import is_cancellation, leaves, open_quiet_nursery
 from trio_tcp._options import Timeouts
 from trio_tcp._transport import make_transport
 from trio_tcp._writers import Writers
@@ -37,9 +37,9 @@ async def open_connection(
     """Send and receive messages over any Trio stream.
 
     At the end of the block the connection is closed gracefully, as with
-    `Connection.aclose`; if the block raises, or is cancelled, it is aborted. The stream
-    belongs to the connection from the call on, and is closed with it, unless
-    `Connection.detach` took it out.
+    `Connection.aclose`. If the block is cancelled it is closed at once, and if it
+    raises it is aborted. The stream belongs to the connection from the call on, and is
+    closed with it, unless `Connection.detach` took it out.
 
     Args:
         stream: a socket, a subprocess's pipes, an SSH channel, a memory stream, …
@@ -63,11 +63,16 @@ async def open_connection(
             observer=observer,
             writers=Writers(nursery),
         )
+        ending = connection._ending  # noqa: SLF001 - this is its owner
         try:
             yield connection
             await connection.aclose()
+        except BaseException as error:
+            if not is_cancellation(error):
+                await ending.terminate(CloseReason.CLOSED, error)
+            raise
         finally:
-            await connection._ending.terminate()  # noqa: SLF001 - this is its owner
+            await ending.terminate()
 
 
 @asynccontextmanager
@@ -109,6 +114,12 @@ async def connect_tcp(
         stream = await trio.open_tcp_stream(host, port, local_address=local_address)
     except OSError as error:
         raise _connect_error(f"{host} port {port}", error) from error
+    except BaseExceptionGroup as group:
+        # Trio's attempts run in a nursery, where Ctrl-C finds them.
+        first, *others = leaves(group)
+        if others:
+            raise
+        raise first from None
     async with open_connection(
         stream, codec=codec, timeouts=timeouts, observer=observer
     ) as connection:

@@ -140,11 +140,15 @@ class Ending:
     ) -> None:
         """Release everything, at once; for the ``finally`` of whoever opened it.
 
-        A connection that was not closed properly before is aborted.
+        Args:
+            reason: why, where no cause is known yet.
+            error: what went wrong, if something did: then the connection is aborted.
+                It is, too, where something is queued: the peer must not take the rest
+                for all. Otherwise it is closed, and what the kernel has still arrives.
         """
         if self.released:
             return
-        if not self._incoming.closed or self._outgoing.bytes_queued:
+        if error is not None or self._outgoing.bytes_queued:
             self._abortive = True
         self._journal.end(reason, error)
         self._incoming.close()

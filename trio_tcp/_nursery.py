@@ -8,7 +8,7 @@ from typing import cast
 
 import trio
 
-__all__ = ["leaves", "open_quiet_nursery"]
+__all__ = ["is_cancellation", "leaves", "open_quiet_nursery"]
 
 
 @asynccontextmanager
@@ -44,3 +44,8 @@ def leaves(error: BaseException | None) -> Iterator[BaseException]:
             yield from leaves(inner)
     elif error is not None:
         yield error
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Say whether an exception is `trio.Cancelled`, alone or in company of its kind."""
+    return all(isinstance(leaf, trio.Cancelled) for leaf in leaves(error))

@@ -59,7 +59,8 @@ def run_server(
         # Outside the nursery, so that its OSError is not wrapped into a group.
         listeners = await open_tcp_listeners(port, host=host, backlog=backlog)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
+            # Before anybody is told that the server listens, and may send a signal.
+            await nursery.start(_cancel_on_signal, nursery.cancel_scope)
             await serve_listeners(
                 handler, listeners, codec=codec, timeouts=timeouts, observer=observer
             )
@@ -67,8 +68,11 @@ def run_server(
     trio.run(main)
 
 
-async def _cancel_on_signal(scope: trio.CancelScope) -> None:
+async def _cancel_on_signal(
+    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]
+) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
         async for _ in signals:
             break
     # The default handlers are back: a second signal is not for us any more.

@@ -23,7 +23,7 @@ from trio_tcp._errors import (
     PeerClosed,
 )
 from trio_tcp._events import CloseReason
-from trio_tcp._nursery import leaves
+from trio_tcp._nursery import is_cancellation, leaves
 
 __all__ = ["Handler", "serve_connection"]
 
@@ -43,7 +43,8 @@ async def serve_connection(
 
     When the handler returns, or lets the news out that its connection has ended in
     order (`PeerClosed`; `ConnectionClosedError` when another task closed it), it is
-    closed gracefully; when the handler raises anything else, it is aborted.
+    closed gracefully; when the handler raises anything else, it is aborted. A handler
+    that is cancelled has its connection closed at once.
     """
     ending = connection._ending  # noqa: SLF001 - this is its owner
     try:
@@ -55,6 +56,8 @@ async def serve_connection(
                 await ending.terminate(CloseReason.HANDLER_FAILED, verdict.failure)
             elif verdict.fault is not None:
                 await ending.terminate(_reason(verdict.fault), verdict.fault)
+            elif verdict.rest is not None and not is_cancellation(verdict.rest):
+                await ending.terminate(CloseReason.CLOSED, verdict.rest)
             if verdict.rest is error:
                 raise
             if verdict.rest is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, final, overload
 
 import attrs
 
+from trio_tcp.codecs._codec import Codec
 from trio_tcp.codecs._delimited import Delimited
 from trio_tcp.codecs._mapped import Mapped
 from trio_tcp.codecs._msgspec import missing_msgspec
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import builtins
 
     from trio_tcp.codecs._buffer import Buffer
-    from trio_tcp.codecs._codec import Codec, Decoding
+    from trio_tcp.codecs._codec import Decoding
 
 __all__ = ["Json"]
 
@@ -27,7 +28,7 @@ parts, which msgspec does not write."""
 
 @final
 @attrs.frozen(init=False)
-class Json(Generic[T]):
+class Json(Codec[T, T]):
     r"""Each message is a JSON document; without other framing, one per line.
 
     Needs msgspec: ``pip install trio-tcp[msgspec]``.

@@ -20,7 +20,7 @@ A protobuf message with its length before it, and a checksum behind each frame::
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import attrs
 
@@ -46,7 +46,7 @@ def _describe(error: Exception) -> str:
 
 @final
 @attrs.frozen(init=False)
-class Mapped(Generic[In, Out]):
+class Mapped(Codec[In, Out]):
     r"""The messages of another codec, turned into your own objects and back.
 
     Args:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, final, overload
 
 import attrs
 
+from trio_tcp.codecs._codec import Codec
 from trio_tcp.codecs._length_prefixed import LengthPrefixed
 from trio_tcp.codecs._mapped import Mapped
 from trio_tcp.codecs._msgspec import missing_msgspec
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import builtins
 
     from trio_tcp.codecs._buffer import Buffer
-    from trio_tcp.codecs._codec import Codec, Decoding
+    from trio_tcp.codecs._codec import Decoding
 
 __all__ = ["MessagePack"]
 
@@ -25,7 +26,7 @@ LENGTH_FIRST: Final = LengthPrefixed()
 
 @final
 @attrs.frozen(init=False)
-class MessagePack(Generic[T]):
+class MessagePack(Codec[T, T]):
     r"""Each message is a MessagePack value; without other framing, behind its length.
 
     Needs msgspec: ``pip install trio-tcp[msgspec]``.
