@@ -320,6 +320,33 @@ async def test_receive_lets_other_tasks_run_at_least_every_64th_time(
             nursery.cancel_scope.cancel()
 
 
+async def test_a_large_message_that_is_there_already_lets_other_tasks_run() -> None:
+    ours, theirs = map(trio.SocketStream, trio.socket.socketpair())
+    size = 400_000
+    for option, stream in (("SO_SNDBUF", theirs), ("SO_RCVBUF", ours)):
+        stream.setsockopt(
+            trio.socket.SOL_SOCKET, getattr(trio.socket, option), 2 * size
+        )
+    ran: list[str] = []
+
+    async def other() -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+            ran.append("other")
+
+    async with trio_tcp.open_connection(ours, codec=codecs.FixedLength(size)) as there:
+        await theirs.send_all(bytes(size))
+        await theirs.send_eof()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other)
+            await there.receive()
+            ran_meanwhile = len(ran)
+            nursery.cancel_scope.cancel()
+    await theirs.aclose()
+    # Reading starts with one schedule point in any case.
+    assert ran_meanwhile >= 2
+
+
 async def test_receive_checks_for_cancellation_every_time(open_text: Open) -> None:
     async with open_text() as (connection, peer):
         await peer.send_all(b"one\ntwo\n")

@@ -24,6 +24,10 @@ __all__ = ["SocketTransport"]
 # (socket(7)). Its fields are ints, on Windows unsigned shorts.
 _LINGER_ZERO: Final = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
 
+MAX_EAGER_READS: Final = 2
+"""How many reads in a row may do without waiting, and so without a schedule point: a
+message of many megabytes must not keep the other connections from theirs."""
+
 
 @final
 class SocketTransport:
@@ -34,14 +38,14 @@ class SocketTransport:
     waiting writer too; that one just goes on.
     """
 
-    __slots__ = ("_more_is_likely", "_socket")
+    __slots__ = ("_eager_reads", "_socket")
 
     def __init__(self, sock: socket.socket) -> None:
         # It is non-blocking already, but socket.setdefaulttimeout may have made Python
         # believe otherwise, and wait.
         sock.setblocking(False)
         self._socket = sock
-        self._more_is_likely = False
+        self._eager_reads = 0
 
     @property
     def local(self) -> Address | None:
@@ -63,18 +67,20 @@ class SocketTransport:
         while True:
             # After a full read the kernel has probably more; else it surely has not,
             # and to try would be a wasted system call.
-            if not self._more_is_likely:
+            if not self._eager_reads:
                 if sock.fileno() < 0:
                     raise trio.ClosedResourceError("this socket was closed")
                 await trio.lowlevel.wait_readable(sock)
+                self._eager_reads = MAX_EAGER_READS
             try:
                 chunk = sock.recv(READ_BYTES)
             except BlockingIOError:
-                self._more_is_likely = False
+                self._eager_reads = 0
             except OSError as error:
                 raise self._translated(error) from error
             else:
-                self._more_is_likely = len(chunk) == READ_BYTES
+                full = len(chunk) == READ_BYTES
+                self._eager_reads = self._eager_reads - 1 if full else 0
                 return chunk
 
     def interrupt_receive(self) -> None:
