@@ -146,7 +146,7 @@ def test_a_codec_is_resumed_once_more_after_the_end(
 
 @final
 class WaitsFirst:
-    """Looks at ``ended`` only when it is resumed."""
+    """Looks at ``ended`` only when it is resumed; an exclamation mark is malformed."""
 
     def encode(self, message: bytes, /) -> bytes:
         """Send nothing."""
@@ -157,12 +157,36 @@ class WaitsFirst:
         while True:
             yield NEED_MORE
             if buffer.ended and buffer.cursor < len(buffer.data):
-                yield (yield from buffer.exactly(len(buffer.data) - buffer.cursor))
+                byte = yield from buffer.exactly(1)
+                if byte == b"!":
+                    raise MalformedMessageError(byte)
+                yield byte
 
 
 def test_a_codec_may_look_at_the_end_only_after_it_has_asked_for_more() -> None:
     """It is resumed after that, too, when all arrived at once."""
     decoder = Decoder(WaitsFirst())
-    decoder.feed(b"bye")
+    decoder.feed(b"a")
     decoder.end()
-    assert drain(decoder) == [b"bye"]
+    assert drain(decoder) == [b"a"]
+
+
+def test_a_codec_is_told_the_end_again_after_a_malformed_message() -> None:
+    """Decoding has started anew, and knows of nothing."""
+    decoder = Decoder(WaitsFirst())
+    decoder.feed(b"!a")
+    decoder.end()
+    with pytest.raises(MalformedMessageError):
+        decoder.next_message()
+    assert drain(decoder) == [b"a"]
+
+
+def test_another_decoder_is_told_the_end_again() -> None:
+    """What had ended for one decoder has ended for the next."""
+    decoder = Decoder(LengthPrefixed(1))
+    decoder.feed(b"\x01")
+    decoder.end()
+    with pytest.raises(TruncatedError):
+        decoder.next_message()
+    decoder.buffer.cursor = decoder.buffer.start
+    assert drain(Decoder(WaitsFirst(), decoder.buffer)) == [b"\x01"]

@@ -98,6 +98,19 @@ def test_text_that_cannot_be_encoded_is_refused(encoding: str, message: str) -> 
     assert isinstance(info.value.__cause__, UnicodeEncodeError)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "message", "problem"),
+    [("shift_jis", "\u00a5", "would arrive as"), ("iso2022_jp", "\x1b", "decoded")],
+)
+def test_text_that_its_encoding_would_change_is_refused(
+    encoding: str, message: str, problem: str
+) -> None:
+    """What Python writes is not always what it reads."""
+    assert Lines(encoding).encode("\u3042").endswith(b"\n")
+    with pytest.raises(EncodeError, match=problem):
+        Lines(encoding).encode(message)
+
+
 def test_after_bytes_that_are_no_text_the_next_line_follows(decode: Decode) -> None:
     """A line with bad bytes is one malformed message."""
     messages, error = decode(Lines(), b"one\n\xff\xfe\n\xc3\r\nfour\n")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import math
 import re
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from trio_tcp.codecs import (
     Chunks,
     Codec,
     Decoding,
+    FixedLength,
     LengthPrefixed,
     Lines,
     Mapped,
@@ -426,6 +429,17 @@ def test_a_codec_without_boundaries_that_loses_bytes_is_caught() -> None:
             return decode(buffer)
 
     assert "messages do not arrive as sent" in failure(Lossy(), join=b"".join)
+
+
+def test_not_a_number_arrives_as_not_a_number() -> None:
+    """Though it is not equal to itself."""
+    number = struct.Struct("!d")
+    codec = Mapped(
+        FixedLength(8),
+        decode=lambda frame: float(*number.unpack(frame)),
+        encode=number.pack,
+    )
+    check_codec(codec, [math.nan, math.inf, 1.5])
 
 
 def test_functions_that_change_a_message_are_caught() -> None:

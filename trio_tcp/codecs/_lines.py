@@ -31,6 +31,10 @@ __all__ = ["Lines"]
 
 CARRIAGE_RETURN: Final = 0x0D
 
+EXACT_ENCODINGS: Final = frozenset({"utf-8", "utf8", "ascii", "latin-1"})
+"""Where all text that can be encoded arrives as it was. Some others, as Python has
+them, are not exact: in Shift JIS, the sign of the yen arrives as a backslash."""
+
 SPLIT_BYTES: Final = 2048
 """How much is split at a time: enough that a search and a slice for it do not show
 (a few % with lines of 64 bytes), little enough to be done again after an error."""
@@ -104,7 +108,7 @@ class Lines:
         Raises:
             MessageTooLargeError: over ``max_bytes``.
             EncodeError: the text contains ``\n`` or ends in ``\r``, or cannot be
-                written in ``encoding``.
+                written in ``encoding`` or would arrive as something else.
         """
         try:
             line = message.encode(self.encoding)
@@ -116,7 +120,18 @@ class Lines:
             raise EncodeError(r"a line cannot contain \n: it would arrive as two")
         if line.endswith(b"\r"):
             raise EncodeError(r"a line cannot end in \r: it would arrive without")
+        if self.encoding not in EXACT_ENCODINGS:
+            self._check_exact(message, line)
         return line + self.newline.encode("ascii")
+
+    def _check_exact(self, message: str, line: bytes) -> None:
+        """Refuse text that the encoding changes."""
+        try:
+            received = line.decode(self.encoding)
+        except UnicodeError as error:
+            raise EncodeError(f"this line could not be decoded: {error}") from error
+        if received != message:
+            raise EncodeError(f"this line would arrive as {received!r}")
 
     def decode(self, buffer: Buffer, /) -> Decoding[str]:
         """Yield each line without its line end."""
