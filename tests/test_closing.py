@@ -343,3 +343,17 @@ async def test_a_connection_that_was_never_used_closes_cleanly() -> None:
     assert here.close_reason is CloseReason.CLOSED
     assert there.close_reason is CloseReason.CLOSED
     assert here.id != there.id
+
+
+async def test_a_block_cancelled_from_within_its_own_tasks_is_just_over() -> None:
+    """Here by `serve_in_memory`, whose block is cancelled with its server's scope."""
+    with trio.CancelScope() as outer:
+        async with testing.serve_in_memory(_wait, LINES) as served:
+            async with served.connect() as client:
+                outer.cancel()
+                await client.receive()
+    assert outer.cancelled_caught
+
+
+async def _wait(connection: Text) -> None:
+    await connection.receive()

@@ -137,9 +137,8 @@ async def test_exhaustion_is_waited_out_and_reported_once(
 
 async def test_other_accept_errors_end_the_server() -> None:
     listener = FlakyListener([errno.EBADF])
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(OSError, match="accept"):
         await trio_tcp.serve_listeners(echo, [listener], codec=codecs.Lines())
-    assert caught.group_contains(OSError, match="accept")
     with pytest.raises(ConnectionRefusedError):
         await listener.memory.connect()
 

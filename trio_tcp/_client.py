@@ -12,7 +12,7 @@ import trio
 from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectError
 from trio_tcp._events import CloseReason, Observer, log_events
-from trio_tcp._nursery import is_cancellation, leaves, open_quiet_nursery
+from trio_tcp._nursery import is_cancellation, open_quiet_nursery, ungrouped
 from trio_tcp._options import Timeouts
 from trio_tcp._transport import make_transport
 from trio_tcp._writers import Writers
@@ -111,15 +111,10 @@ async def connect_tcp(
             print(await connection.receive())
     """
     try:
-        stream = await trio.open_tcp_stream(host, port, local_address=local_address)
+        with ungrouped():  # its attempts run in a nursery, where Ctrl-C finds them
+            stream = await trio.open_tcp_stream(host, port, local_address=local_address)
     except OSError as error:
         raise _connect_error(f"{host} port {port}", error) from error
-    except BaseExceptionGroup as group:
-        # Trio's attempts run in a nursery, where Ctrl-C finds them.
-        first, *others = leaves(group)
-        if others:
-            raise
-        raise first from None
     async with open_connection(
         stream, codec=codec, timeouts=timeouts, observer=observer
     ) as connection:

@@ -153,20 +153,23 @@ class Ending:
         self._journal.end(reason, error)
         self._incoming.close()
         self._outgoing.abort()
-        self._release()
+        self.released = True
         with trio.CancelScope(shield=True):
             if self._abortive:
                 await self._transport.abort()
             else:
                 await self._transport.aclose()
+        self._report()
 
     def detach(self) -> trio.abc.Stream:
         """Take the stream out of the connection, which ends."""
         self._journal.end(CloseReason.DETACHED)
         self._incoming.close()
         self._outgoing.close()
-        self._release()
-        return self._transport.release()
+        self.released = True
+        stream = self._transport.release()
+        self._report()
+        return stream
 
     def statistics(self) -> ConnectionStatistics:
         """Return the counters of both halves."""
@@ -179,8 +182,7 @@ class Ending:
             bytes_skipped=self._incoming.bytes_skipped,
         )
 
-    def _release(self) -> None:
-        self.released = True
+    def _report(self) -> None:
         self._incoming.report_garbage()
         self._journal.report_ended(self.statistics())
         self._writers.release()

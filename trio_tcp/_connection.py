@@ -325,8 +325,7 @@ class Connection(
         connection counts as closed, and closing the stream is up to the caller.
 
         Returns:
-            The stream, and the bytes that came after the last message that `receive`
-            has returned.
+            The stream, and the bytes that came after the last message received.
 
         Raises:
             trio.BusyResourceError: another task is receiving.
@@ -336,8 +335,10 @@ class Connection(
             Changes nothing: the connection is still there.
         """
         await self.flush()
-        if self._incoming.closed:
-            raise self._journal.closed_error()
+        while self._outgoing.bytes_queued:  # by others, who were in line
+            await self._outgoing.wait_for_progress()
+        if self._incoming.closed or self._journal.is_broken:
+            raise self._outgoing.refusal()
         if self._incoming.receiving:
             raise trio.BusyResourceError("another task is receiving")
         return self._ending.detach(), self._incoming.undelivered()

@@ -91,12 +91,12 @@ class ConnectError(TrioTcpError, OSError):
         # OSError takes its errno from two arguments; with one it leaves None.
         super().__init__(target, attempts)
         self.errno = number
+        self.strerror = reasons
         self.target = target
         self.attempts = attempts
-        self._reasons = reasons
 
     def __str__(self) -> str:
-        return f"could not connect to {self.target}: {self._reasons}"
+        return f"could not connect to {self.target}: {self.strerror}"
 
 
 # The other side, and the network between -------------------------------------------

@@ -37,6 +37,7 @@ class Incoming(Generic[In]):
     """
 
     __slots__ = (
+        "_broken",
         "_decoder",
         "_garbage_reported",
         "_journal",
@@ -59,6 +60,7 @@ class Incoming(Generic[In]):
         self._journal = journal
         self._garbage_reported = 0
         self._receiver_left: trio.Event | None = None
+        self._broken = False  # reading has failed, and is not tried again
         self.bytes_received = 0
         self.messages_received = 0
         self.receiving = False
@@ -84,6 +86,8 @@ class Incoming(Generic[In]):
             ConnectionClosedError: closed on this side meanwhile.
         """
         self.report_garbage()
+        if self._broken:
+            raise self._journal.broken_error()
         if self.at_eof:
             raise self.end_of_messages()
         try:
@@ -91,21 +95,23 @@ class Incoming(Generic[In]):
         except trio.ClosedResourceError:
             raise self._journal.closed_error() from None
         except Exception as error:  # noqa: BLE001 - a user's stream may raise any
+            self._broken = True
             raise self._journal.break_with(error)  # noqa: B904 - it has its cause
         if self.closed:
             raise self._journal.closed_error()
         if chunk:
             self.bytes_received += len(chunk)
             self._decoder.feed(chunk)
+        elif self._journal.is_broken:
+            # When a write has seen the reset, reads end as if the peer had closed.
+            self._broken = True
+            raise self._journal.broken_error()
         else:
             self.at_eof = True
             self._decoder.end()
 
     def end_of_messages(self) -> Exception:
         """Return what to raise when all messages before the end are delivered."""
-        # After a write has seen a reset, reads end as if the peer had closed: they err.
-        if self._journal.is_broken:
-            return self._journal.broken_error()
         self._journal.end(CloseReason.PEER_CLOSED)
         return self._journal.mine(PeerClosed("the peer has closed"))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import cast
 
 import trio
 
-__all__ = ["is_cancellation", "leaves", "open_quiet_nursery"]
+__all__ = ["is_cancellation", "leaves", "open_quiet_nursery", "ungrouped"]
 
 
 @asynccontextmanager
@@ -31,10 +31,28 @@ async def open_quiet_nursery() -> AsyncGenerator[trio.Nursery, None]:
     except BaseExceptionGroup as group:
         # Trio may have made copies of groups, but not of what is in them.
         known = {id(leaf) for leaf in leaves(failure)}
-        if any(id(leaf) not in known for leaf in leaves(group)):
+        left = {id(leaf) for leaf in leaves(group)}
+        if failure is None or left != known:
             raise
-    if failure is not None:
-        raise failure
+    else:
+        return  # also where the block was cancelled, and nothing is left to raise
+    raise failure
+
+
+@contextmanager
+def ungrouped() -> Generator[None, None, None]:
+    """Let an exception out of a group if it is the only one there.
+
+    For nurseries that are nobody's business outside: their groups would hide what has
+    happened from an ``except`` clause. Cancellation is left as Trio has it.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        first, *others = leaves(group)
+        if others or isinstance(first, trio.Cancelled):
+            raise
+        raise first from first.__cause__
 
 
 def leaves(error: BaseException | None) -> Iterator[BaseException]:

@@ -36,8 +36,9 @@ HIGH_WATER_BYTES: Final = 64 << 10
 """Full at 64 KiB, as with asyncio and Netty. One message may exceed it: a full queue
 refuses the next message, never a part of one."""
 
-WRITE_BYTES: Final = 64 << 10
-"""Large messages are written in pieces of this size, so that progress is seen."""
+MAX_LOOSE_FRAMES: Final = 256
+"""More frames than this are put together: many small ones would take several times
+their size in memory, and the high-water mark counts only the bytes in them."""
 
 
 @final
@@ -68,6 +69,7 @@ class Outgoing:
         "_frames",
         "_is_due",
         "_journal",
+        "_packed",
         "_progress",
         "_transport",
         "_waiting",
@@ -86,6 +88,7 @@ class Outgoing:
         self._writers = writers
         self._journal = journal
         self._frames: list[bytes | memoryview] = []
+        self._packed: list[bytes] = []  # frames that came before those
         self._is_due = False  # one of the writers has been asked to `give`
         # Made when first needed: most connections never have a sender in line.
         self._waiting: deque[_Waiter] | None = None
@@ -118,8 +121,7 @@ class Outgoing:
             raise self.refusal()
         if self.bytes_queued >= HIGH_WATER_BYTES or self._waiting:
             return False
-        self._frames.append(data)
-        self.bytes_queued += len(data)
+        self._queue(data)
         if self._writer is None:
             gather = unread.start < len(unread.data)
             if not gather or self.bytes_queued >= HIGH_WATER_BYTES:
@@ -130,6 +132,15 @@ class Outgoing:
                 self._is_due = True
                 self._writers.call_soon(self._give_what_is_due)
         return True
+
+    def _queue(self, data: bytes) -> None:
+        frames = self._frames
+        frames.append(data)
+        self.bytes_queued += len(data)
+        if len(frames) > MAX_LOOSE_FRAMES:
+            # The last one stays: where something is queued, there is a loose frame.
+            self._packed.append(b"".join(frames[:-1]))
+            del frames[:-1]
 
     async def wait_to_commit(self, data: bytes) -> None:
         """Wait in line for room, then commit.
@@ -179,7 +190,7 @@ class Outgoing:
         if taken:
             self._sent(taken)
         if taken < len(data):
-            self._frames.insert(0, memoryview(data)[taken:])
+            self._frames.insert(0, data[taken:])
         if self._frames:
             self._writer = self._writers.start(self._write)
 
@@ -187,15 +198,22 @@ class Outgoing:
         self._is_due = False
         self.give()
 
-    def _take(self) -> bytes | memoryview:
-        frames, self._frames = self._frames, []
-        return frames[0] if len(frames) == 1 else b"".join(frames)
+    def _take(self) -> memoryview:
+        """Take all that is queued, as one piece."""
+        frames = [*self._packed, *self._frames]
+        self._packed.clear()
+        self._frames.clear()
+        return memoryview(frames[0] if len(frames) == 1 else b"".join(frames))
 
     async def _write(self) -> None:
         """Write what is queued, and the stream's end if that is due; in a task."""
         try:
             while self._frames:
-                await self._write_all(self._take())
+                data = self._take()
+                while data:
+                    taken = await self._transport.send_some(data)
+                    data = data[taken:]
+                    self._sent(taken)
             if self._eof_sent is not None and not self._eof_sent.is_set():
                 await self._transport.send_eof()
         except Exception as error:  # noqa: BLE001 - a user's stream may raise any
@@ -204,17 +222,6 @@ class Outgoing:
             self._writer = None
             if self._eof_sent is not None:
                 self._eof_sent.set()
-
-    async def _write_all(self, data: bytes | memoryview) -> None:
-        if len(data) <= 2 * WRITE_BYTES:
-            await self._transport.send_all(data)
-            self._sent(len(data))
-            return
-        with memoryview(data) as view:
-            for begin in range(0, len(view), WRITE_BYTES):
-                with view[begin : begin + WRITE_BYTES] as piece:
-                    await self._transport.send_all(piece)
-                    self._sent(len(piece))
 
     def _fail(self, error: Exception) -> None:
         if not isinstance(error, trio.ClosedResourceError):
@@ -228,8 +235,7 @@ class Outgoing:
         while self._waiting and self.bytes_queued < HIGH_WATER_BYTES:
             waiter = self._waiting.popleft()
             waiter.committed = True
-            self._frames.append(waiter.data)
-            self.bytes_queued += len(waiter.data)
+            self._queue(waiter.data)
             trio.lowlevel.reschedule(waiter.task)
         self._wake_progress()
 
@@ -268,6 +274,7 @@ class Outgoing:
     def drop(self) -> None:
         """Close, and forget what is queued: it cannot be delivered any more."""
         self.close()
+        self._packed.clear()
         self._frames.clear()
         self.bytes_queued = 0
         self._wake_progress()

@@ -8,10 +8,10 @@ from typing import TypeVar
 import trio
 
 from trio_tcp._events import Observer, log_events
-from trio_tcp._listen import open_tcp_listeners
+from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._options import Timeouts
 from trio_tcp._serve_connection import Handler
-from trio_tcp._server import serve_listeners
+from trio_tcp._server import serve_tcp
 from trio_tcp.codecs import Codec
 
 __all__ = ["run_server"]
@@ -36,7 +36,7 @@ def run_server(
 
     The first signal ends the server in order: it stops listening, handlers are
     cancelled and run their ``finally`` blocks, and this function returns. A second one
-    does not wait for them (`KeyboardInterrupt`, or the end of the process).
+    does not wait for them: it ends the process. Only for the main thread.
 
     Args:
         handler: ``async def handler(connection)``, called for each client.
@@ -56,16 +56,25 @@ def run_server(
     """
 
     async def main() -> None:
-        # Outside the nursery, so that its OSError is not wrapped into a group.
-        listeners = await open_tcp_listeners(port, host=host, backlog=backlog)
-        async with trio.open_nursery() as nursery:
+        async with open_quiet_nursery() as nursery:
             # Before anybody is told that the server listens, and may send a signal.
             await nursery.start(_cancel_on_signal, nursery.cancel_scope)
-            await serve_listeners(
-                handler, listeners, codec=codec, timeouts=timeouts, observer=observer
+            await serve_tcp(
+                handler,
+                port,
+                codec=codec,
+                host=host,
+                backlog=backlog,
+                timeouts=timeouts,
+                observer=observer,
             )
 
-    trio.run(main)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        trio.run(main)
+    finally:
+        if signal.getsignal(signal.SIGINT) is not before:
+            signal.signal(signal.SIGINT, before)
 
 
 async def _cancel_on_signal(
@@ -75,5 +84,7 @@ async def _cancel_on_signal(
         task_status.started()
         async for _ in signals:
             break
-    # The default handlers are back: a second signal is not for us any more.
+    # From here on a signal means what it means to any process. KeyboardInterrupt would
+    # wait for the handlers, as every exception in Trio does.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     scope.cancel()

@@ -15,7 +15,9 @@ from trio_tcp._address import Address, TcpAddress
 from trio_tcp._connection import Connection
 from trio_tcp._events import (
     CloseReason,
+    ConnectionEnded,
     ConnectionStatistics,
+    Event,
     Observer,
     ServerStarted,
     ServerStopped,
@@ -23,6 +25,7 @@ from trio_tcp._events import (
     notify,
 )
 from trio_tcp._listen import address_of, open_tcp_listeners, open_unix_listener
+from trio_tcp._nursery import ungrouped
 from trio_tcp._options import Timeouts
 from trio_tcp._serve_connection import Handler, serve_connection
 from trio_tcp._transport import make_transport
@@ -117,11 +120,17 @@ class Server:
         self._accepted += 1
         self._connections[connection.id] = connection
 
-    def _remove(self, connection: Connection[Any, Any]) -> None:
-        del self._connections[connection.id]
-        _add(self._totals, connection.statistics())
-        reason = connection.close_reason or CloseReason.CLOSED
-        self._ended[reason] = self._ended.get(reason, 0) + 1
+    def _observed_by(self, observer: Observer) -> Observer:
+        """Take connections off the list before an observer is told of their end."""
+
+        def observe(event: Event) -> None:
+            if isinstance(event, ConnectionEnded):
+                del self._connections[event.id]
+                _add(self._totals, event.statistics)
+                self._ended[event.reason] = self._ended.get(event.reason, 0) + 1
+            notify(observer, event)
+
+        return observe
 
 
 def _add(totals: list[int], one: ConnectionStatistics) -> None:
@@ -169,38 +178,37 @@ async def serve_listeners(
     """
     addresses = tuple(a for a in map(address_of, listeners) if a is not None)
     server = Server(addresses)
-    async with trio.open_nursery() as own_nursery:
-        # Handlers live outside the nursery of the accept loops, so that accepting can
-        # be stopped without stopping them.
-        nursery = own_nursery if handler_nursery is None else handler_nursery
-        writers = Writers(nursery)
+    observe = server._observed_by(observer)  # noqa: SLF001 - its list is for reading
+    try:
+        with ungrouped():
+            async with trio.open_nursery() as own_nursery:
+                # Handlers live outside the nursery of the accept loops, so that
+                # accepting can be stopped without stopping them.
+                nursery = own_nursery if handler_nursery is None else handler_nursery
+                writers = Writers(nursery)
 
-        async def serve(stream: trio.abc.Stream) -> None:
-            connection = Connection(
-                make_transport(stream),
-                codec=codec,
-                timeouts=timeouts,
-                observer=observer,
-                writers=writers,
-            )
-            server._add(connection)  # noqa: SLF001 - its list is for reading
-            try:
-                await serve_connection(handler, connection)
-            finally:
-                server._remove(connection)  # noqa: SLF001 - as above
+                async def serve(stream: trio.abc.Stream) -> None:
+                    connection = Connection(
+                        make_transport(stream),
+                        codec=codec,
+                        timeouts=timeouts,
+                        observer=observe,
+                        writers=writers,
+                    )
+                    server._add(connection)  # noqa: SLF001 - as above
+                    await serve_connection(handler, connection)
 
-        def start(stream: trio.abc.Stream) -> None:
-            nursery.start_soon(serve, stream, name=handler)
+                def start(stream: trio.abc.Stream) -> None:
+                    nursery.start_soon(serve, stream, name=handler)
 
-        try:
-            async with trio.open_nursery() as acceptors:
-                for listener in listeners:
-                    acceptors.start_soon(accept_forever, listener, start, observer)
-                notify(observer, ServerStarted(addresses=addresses))
-                task_status.started(server)
-        finally:
-            accepted = server.statistics().accepted
-            notify(observer, ServerStopped(addresses=addresses, accepted=accepted))
+                async with trio.open_nursery() as acceptors:
+                    for listener in listeners:
+                        acceptors.start_soon(accept_forever, listener, start, observer)
+                    notify(observer, ServerStarted(addresses=addresses))
+                    task_status.started(server)
+    finally:
+        accepted = server.statistics().accepted
+        notify(observer, ServerStopped(addresses=addresses, accepted=accepted))
 
 
 async def serve_tcp(

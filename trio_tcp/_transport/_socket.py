@@ -88,7 +88,7 @@ class SocketTransport:
         if self._socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self._socket)
 
-    def send_now(self, data: bytes | memoryview) -> int:
+    def send_now(self, data: memoryview) -> int:
         """Let the kernel take what fits into its buffer."""
         try:
             return self._socket.send(data)
@@ -97,19 +97,13 @@ class SocketTransport:
         except OSError as error:
             raise self._translated(error) from error
 
-    async def send_all(self, data: bytes | memoryview) -> None:
-        """Send until the kernel has it all."""
-        sock, size, sent = self._socket, len(data), 0
-        with memoryview(data) as view:
-            while sent < size:
-                try:
-                    sent += sock.send(view[sent:])
-                except BlockingIOError:
-                    # Woken for the reader's sake, it waits again.
-                    with suppress(trio.ClosedResourceError):
-                        await trio.lowlevel.wait_writable(sock)
-                except OSError as error:
-                    raise self._translated(error) from error
+    async def send_some(self, data: memoryview) -> int:
+        """Let the kernel take what fits, as soon as something does."""
+        while not (taken := self.send_now(data)):
+            # Woken for the reader's sake, it tries again.
+            with suppress(trio.ClosedResourceError):
+                await trio.lowlevel.wait_writable(self._socket)
+        return taken
 
     def _translated(self, error: OSError) -> Exception:
         if self._socket.fileno() < 0:

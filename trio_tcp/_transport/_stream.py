@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, final, runtime_checkable
+from typing import Final, Protocol, final, runtime_checkable
 
 import trio
 
@@ -10,6 +10,9 @@ from trio_tcp._address import Address
 from trio_tcp._transport._transport import READ_BYTES
 
 __all__ = ["StreamTransport", "SupportsReset"]
+
+WRITE_BYTES: Final = 16 << 10
+"""How much a stream is handed at a time, so that progress is seen: a TLS record."""
 
 
 @runtime_checkable
@@ -61,13 +64,15 @@ class StreamTransport:
         if self._reading is not None:
             self._reading.cancel()
 
-    def send_now(self, data: bytes | memoryview) -> int:
+    def send_now(self, data: memoryview) -> int:
         """Take nothing: Trio's streams always wait."""
         return 0
 
-    async def send_all(self, data: bytes | memoryview) -> None:
-        """Hand the bytes to the stream."""
-        await self._stream.send_all(data)
+    async def send_some(self, data: memoryview) -> int:
+        """Hand the stream a piece: how far it is with it, it does not tell."""
+        piece = data[:WRITE_BYTES]
+        await self._stream.send_all(piece)
+        return len(piece)
 
     @property
     def can_half_close(self) -> bool:

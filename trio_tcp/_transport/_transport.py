@@ -51,7 +51,7 @@ class Transport(Protocol):
         """Wake the task that waits in `receive_some`, which then raises."""
         ...
 
-    def send_now(self, data: bytes | memoryview) -> int:
+    def send_now(self, data: memoryview) -> int:
         """Give the stream what it takes without waiting.
 
         Returns:
@@ -63,8 +63,11 @@ class Transport(Protocol):
         """
         ...
 
-    async def send_all(self, data: bytes | memoryview) -> None:
-        """Wait until the stream has taken all of ``data``.
+    async def send_some(self, data: memoryview) -> int:
+        """Wait until the stream has taken a part of ``data``, from its beginning.
+
+        Returns:
+            How many bytes it took: at least one.
 
         Raises:
             trio.BrokenResourceError: as for `receive_some`.
