@@ -1,0 +1,121 @@
+"""The pages of the documentation, taken apart into blocks.
+
+How a block of Python is tested stands in a comment above it, which readers do not see::
+
+    <!-- test: run -->
+    ```python
+    print("hello")
+    ```
+
+* ``define``: a part of every program further down on the same page, above it
+* ``run``: a program
+* ``server``: a program that serves until Ctrl-C
+* ``client``: a program, while the last server above it is running
+* ``pytest``: tests; those of a page make one file
+
+What a program prints is the ``text`` block directly below it, or nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+__all__ = ["PAGES", "ROOT", "Block", "Page"]
+
+ROOT: Final = Path(__file__).parents[2]
+
+FENCE: Final = re.compile(
+    r"^(?:<!-- test: (?P<kind>.*?) -->\n)?"
+    r"```(?P<language>.*)\n(?P<code>(?:.*\n)*?)```\n",
+    re.MULTILINE,
+)
+
+
+@attrs.frozen
+class Block:
+    """What stands between two lines of ``` on a page.
+
+    Attributes:
+        language: what the first of them says.
+        kind: what the comment above says, or nothing.
+        line: where the code begins, counted from 0.
+        is_below: whether nothing but an empty line is between it and the last block.
+    """
+
+    language: str
+    kind: str
+    code: str
+    line: int
+    is_below: bool
+
+
+@attrs.frozen
+class Page:
+    """A file of Markdown."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Where it is in the tree."""
+        return self.path.relative_to(ROOT).as_posix()
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return self.path.read_text(encoding="utf-8")
+
+    @property
+    def prose(self) -> str:
+        """All that is not in a block."""
+        return FENCE.sub("", self.text)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Its blocks, from top to bottom."""
+        text, blocks, end = self.text, list[Block](), 0
+        for match in FENCE.finditer(text):
+            line = text.count("\n", 0, match.start("code"))
+            is_below = not text[end : match.start()].strip()
+            end = match.end()
+            kind = match["kind"] or ""
+            blocks.append(Block(match["language"], kind, match["code"], line, is_below))
+        return blocks
+
+    def program(self, *blocks: Block) -> str:
+        """Join blocks, and what is defined above the last of them.
+
+        The lines have the numbers that they have on the page, so that a traceback
+        points there.
+        """
+        last = blocks[-1]
+        lines = [""] * (last.line + last.code.count("\n"))
+        for part in self.blocks:
+            if part in blocks or (part.kind == "define" and part.line < last.line):
+                code = part.code.splitlines()
+                lines[part.line : part.line + len(code)] = code
+        return "\n".join(lines) + "\n"
+
+    def output(self, block: Block) -> str:
+        """Return what the page says that a block prints."""
+        blocks = self.blocks
+        after = blocks[blocks.index(block) + 1 :]
+        if after and after[0].language == "text" and after[0].is_below:
+            return after[0].code
+        return ""
+
+    def server_above(self, block: Block) -> Block:
+        """Return the last server above a block."""
+        above = self.blocks[: self.blocks.index(block)]
+        return [other for other in above if other.kind == "server"][-1]
+
+
+PAGES: Final = [
+    Page(ROOT / "README.md"),
+    Page(ROOT / "CONTRIBUTING.md"),
+    *(Page(path) for path in sorted((ROOT / "docs").rglob("*.md"))),
+]
