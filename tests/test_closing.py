@@ -218,7 +218,7 @@ async def test_a_block_that_ends_waits_for_a_close_that_is_under_way() -> None:
     async with trio.open_nursery() as nursery:
         async with trio_tcp.open_connection(ours, codec=LINES) as connection:
             await connection.send("x" * 1000)
-            nursery.start_soon(connection.aclose)
+            nursery.start_soon(connection.aclose)  # noqa: ASYNC111 - what it is about
             await wait_all_tasks_blocked()
             nursery.start_soon(read)
     assert len(received) == 1001

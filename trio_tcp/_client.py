@@ -69,10 +69,10 @@ async def open_connection(
             await connection.aclose()
         except BaseException as error:
             if not is_cancellation(error):
-                await ending.terminate(CloseReason.CLOSED, error)
+                await ending.terminate(CloseReason.CLOSED, error)  # noqa: ASYNC102 - shielded
             raise
         finally:
-            await ending.terminate()
+            await ending.terminate()  # noqa: ASYNC102 - it shields itself
 
 
 @asynccontextmanager

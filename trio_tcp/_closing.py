@@ -82,7 +82,7 @@ class Ending:
             if not everything_said and not self._journal.is_broken:
                 await self._say_goodbye(linger)
         finally:
-            await self.terminate()
+            await self.terminate()  # noqa: ASYNC102 - it shields itself
             self._closed.set()
 
     async def _say_goodbye(self, linger: float) -> None:

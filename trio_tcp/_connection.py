@@ -86,7 +86,7 @@ class Connection(
         observer: Observer,
         writers: Writers,
     ) -> None:
-        self.timeouts = timeouts
+        self.timeouts: Timeouts = timeouts
         self._transport = transport
         self._codec = codec
         self._journal = Journal(transport.peer, observer)

@@ -91,7 +91,7 @@ class ConnectError(TrioTcpError, OSError):
         # OSError takes its errno from two arguments; with one it leaves None.
         super().__init__(target, attempts)
         self.errno = number
-        self.strerror = reasons
+        self.strerror: str | None = reasons
         self.target = target
         self.attempts = attempts
 

@@ -27,7 +27,6 @@ from trio_tcp._nursery import is_cancellation, leaves
 
 __all__ = ["Handler", "serve_connection"]
 
-_ORDERLY = (PeerClosed, ConnectionClosedError)
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -50,21 +49,17 @@ async def serve_connection(
     try:
         try:
             await handler(connection)
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103 - Cancelled is in the rest
             verdict = _judge(error, connection.id)
-            if verdict.failure is not None:
-                await ending.terminate(CloseReason.HANDLER_FAILED, verdict.failure)
-            elif verdict.fault is not None:
-                await ending.terminate(_reason(verdict.fault), verdict.fault)
-            elif verdict.rest is not None and not is_cancellation(verdict.rest):
-                await ending.terminate(CloseReason.CLOSED, verdict.rest)
+            if verdict.reason is not None:
+                await ending.terminate(verdict.reason, verdict.error)  # noqa: ASYNC102 - shielded
             if verdict.rest is error:
                 raise
             if verdict.rest is not None:
-                raise verdict.rest from None
+                raise verdict.rest from None  # noqa: ASYNC104 - Cancelled is in it
         await connection.aclose()
     finally:
-        await ending.terminate()
+        await ending.terminate()  # noqa: ASYNC102 - it shields itself
 
 
 @attrs.frozen
@@ -72,19 +67,18 @@ class _Verdict:
     """What an exception out of a handler was.
 
     Attributes:
-        failure: what the handler has to answer for.
-        fault: what the peer has to answer for, where the handler has nothing to.
-            None where all was in order.
-        rest: what is nobody's here, and goes on.
+        reason: why the connection is aborted; None if it is closed in order.
+        error: what went wrong.
+        rest: what is not about this connection, and goes on.
     """
 
-    failure: BaseException | None
-    fault: BaseException | None
+    reason: CloseReason | None
+    error: BaseException | None
     rest: BaseException | None
 
 
-def _judge(error: BaseException, connection_id: int) -> _Verdict:
-    contained, rest = _split(error)
+def _judge(raised: BaseException, connection_id: int) -> _Verdict:
+    contained, rest = _split(raised)
     errors = list(leaves(contained))
     faults = [
         error
@@ -92,15 +86,16 @@ def _judge(error: BaseException, connection_id: int) -> _Verdict:
         if isinstance(error, ConnectionFault) and error.connection_id == connection_id
     ]
     if len(faults) < len(errors):
-        return _Verdict(failure=contained, fault=None, rest=rest)
-    unclean = [fault for fault in faults if not isinstance(fault, _ORDERLY)]
-    return _Verdict(failure=None, fault=unclean[0] if unclean else None, rest=rest)
-
-
-def _reason(fault: BaseException) -> CloseReason:
-    # The first cause counts: this is one only where receiving could have gone on.
-    is_peers = isinstance(fault, MalformedMessageError)
-    return CloseReason.PROTOCOL_ERROR if is_peers else CloseReason.CLOSED
+        return _Verdict(CloseReason.HANDLER_FAILED, contained, rest)
+    for fault in faults:
+        if isinstance(fault, MalformedMessageError):
+            return _Verdict(CloseReason.PROTOCOL_ERROR, fault, rest)
+        if not isinstance(fault, PeerClosed | ConnectionClosedError):
+            # Its reason is noted already: the first cause counts.
+            return _Verdict(CloseReason.CLOSED, fault, rest)
+    if rest is not None and not is_cancellation(rest):
+        return _Verdict(CloseReason.CLOSED, rest, rest)
+    return _Verdict(None, None, rest)
 
 
 def _is_containable(error: BaseException) -> bool:

@@ -43,10 +43,10 @@ class Buffer:
 
     def __init__(self, data: bytes = b"") -> None:
         self.data: bytes | bytearray = data
-        self.start = 0
-        self.cursor = 0
-        self.ended = False
-        self.skipped = 0
+        self.start: int = 0
+        self.cursor: int = 0
+        self.ended: bool = False
+        self.skipped: int = 0
 
     def feed(self, chunk: bytes) -> None:
         """Append received bytes, and let go of those that are delivered."""

@@ -41,7 +41,7 @@ class Decoder(Generic[In]):
     __slots__ = ("_codec", "_ending", "_error", "_items", "_waiting_at", "buffer")
 
     def __init__(self, codec: Codec[In, Never], buffer: Buffer | None = None) -> None:
-        self.buffer = Buffer() if buffer is None else buffer
+        self.buffer: Buffer = Buffer() if buffer is None else buffer
         self._codec = codec
         self._items: Iterator[In | NeedMore] = codec.decode(self.buffer)
         self._error: Exception | None = None

@@ -24,11 +24,11 @@ class _Pipe:
     """One direction: bytes written and not yet read, and how it ended."""
 
     def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.data = bytearray()
-        self.ended = False  # the writer sends no more
-        self.abandoned = False  # the reader reads no more
-        self.reset = False  # nothing works any more
+        self.capacity: int = capacity
+        self.data: bytearray = bytearray()
+        self.ended: bool = False  # the writer sends no more
+        self.abandoned: bool = False  # the reader reads no more
+        self.reset: bool = False  # nothing works any more
         self._changed = trio.lowlevel.ParkingLot()
 
     async def wait_for_change(self) -> None:
