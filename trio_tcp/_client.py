@@ -88,8 +88,9 @@ async def connect_tcp(
     """Connect to a TCP server, and speak messages with it.
 
     Tries all addresses of the name, IPv6 and IPv4, each a little after the other until
-    one answers (Happy Eyeballs, RFC 8305, by `trio.open_tcp_stream`). For a deadline on
-    connecting, or on anything else, use `trio.fail_after`.
+    one answers (Happy Eyeballs, RFC 8305, by `trio.open_tcp_stream`). `trio.fail_after`
+    around it is a deadline for the whole block; for one on connecting alone, set the
+    scope's ``deadline`` to `math.inf` as the first thing in the block.
 
     Args:
         host: a name or an address.

@@ -305,7 +305,7 @@ class Connection(
         call `aclose` meanwhile wait for the first.
 
         Cancellation:
-            Closes at once: with RST if something was still to be sent.
+            Closes at once: with RST where something is still to be sent, or unread.
         """
         await self._ending.aclose(self.timeouts.linger)
 

@@ -1,9 +1,10 @@
 """Every exception of this package, as one tree.
 
 The tree answers two questions. *Whose fault was it?* `EncodeError` is yours: the
-message cannot be sent, and nothing was. `ConnectionFault` is the world's: what a peer
-or the network did to one connection. *Can it go on?* Only after
-`MalformedMessageError`; every other fault is the end of receiving.
+message cannot be sent, and nothing was. `ConnectionFault` says what became of one
+connection: what its peer or the network did to it, or, as `ConnectionClosedError`, that
+this side has closed it. *Can it go on?* Only after `MalformedMessageError`; every other
+fault is the end of receiving.
 
 Where Trio has a word for it, the error also inherits from Trio's class, so that code
 written for any `trio.abc.Channel` handles it without knowing this package. The
@@ -103,7 +104,7 @@ class ConnectError(TrioTcpError, OSError):
 
 
 class ConnectionFault(TrioTcpError):
-    """Something that happened to one connection, out of its `receive` or `send`.
+    """What became of one connection, as its `receive`, `send` and the others tell.
 
     Attributes:
         connection_id: `Connection.id` of the connection that it happened to. A server

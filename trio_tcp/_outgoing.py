@@ -121,26 +121,26 @@ class Outgoing:
             raise self.refusal()
         if self.bytes_queued >= HIGH_WATER_BYTES or self._waiting:
             return False
-        self._queue(data)
-        if self._writer is None:
-            gather = unread.start < len(unread.data)
-            if not gather or self.bytes_queued >= HIGH_WATER_BYTES:
-                self.give()
-                if self.closed:
-                    raise self.refusal()
-            elif not self._is_due:
+        self._frames.append(data)
+        self.bytes_queued += len(data)
+        if self._writer is not None:
+            self._pack()
+        elif unread.start < len(unread.data) and self.bytes_queued < HIGH_WATER_BYTES:
+            if not self._is_due:
                 self._is_due = True
                 self._writers.call_soon(self._give_what_is_due)
+        else:
+            self.give()
+            if self.closed:
+                raise self.refusal()
         return True
 
-    def _queue(self, data: bytes) -> None:
-        frames = self._frames
-        frames.append(data)
-        self.bytes_queued += len(data)
-        if len(frames) > MAX_LOOSE_FRAMES:
+    def _pack(self) -> None:
+        """Put frames together when there are too many."""
+        if len(self._frames) > MAX_LOOSE_FRAMES:
             # The last one stays: where something is queued, there is a loose frame.
-            self._packed.append(b"".join(frames[:-1]))
-            del frames[:-1]
+            self._packed.append(b"".join(self._frames[:-1]))
+            del self._frames[:-1]
 
     async def wait_to_commit(self, data: bytes) -> None:
         """Wait in line for room, then commit.
@@ -190,7 +190,7 @@ class Outgoing:
         if taken:
             self._sent(taken)
         if taken < len(data):
-            self._frames.insert(0, data[taken:])
+            self._frames.insert(0, memoryview(data)[taken:])
         if self._frames:
             self._writer = self._writers.start(self._write)
 
@@ -198,18 +198,19 @@ class Outgoing:
         self._is_due = False
         self.give()
 
-    def _take(self) -> memoryview:
+    def _take(self) -> bytes | memoryview:
         """Take all that is queued, as one piece."""
-        frames = [*self._packed, *self._frames]
-        self._packed.clear()
-        self._frames.clear()
-        return memoryview(frames[0] if len(frames) == 1 else b"".join(frames))
+        frames, self._frames = self._frames, []
+        if self._packed:
+            frames = [*self._packed, *frames]
+            self._packed.clear()
+        return frames[0] if len(frames) == 1 else b"".join(frames)
 
     async def _write(self) -> None:
         """Write what is queued, and the stream's end if that is due; in a task."""
         try:
             while self._frames:
-                data = self._take()
+                data = memoryview(self._take())
                 while data:
                     taken = await self._transport.send_some(data)
                     data = data[taken:]
@@ -235,7 +236,9 @@ class Outgoing:
         while self._waiting and self.bytes_queued < HIGH_WATER_BYTES:
             waiter = self._waiting.popleft()
             waiter.committed = True
-            self._queue(waiter.data)
+            self._frames.append(waiter.data)
+            self.bytes_queued += len(waiter.data)
+            self._pack()
             trio.lowlevel.reschedule(waiter.task)
         self._wake_progress()
 

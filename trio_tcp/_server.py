@@ -174,7 +174,7 @@ async def serve_listeners(
 
     Cancellation:
         Ends the server: its listeners are closed, its handlers cancelled, and their
-        connections aborted.
+        connections closed at once.
     """
     addresses = tuple(a for a in map(address_of, listeners) if a is not None)
     server = Server(addresses)

@@ -88,7 +88,7 @@ class SocketTransport:
         if self._socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self._socket)
 
-    def send_now(self, data: memoryview) -> int:
+    def send_now(self, data: bytes | memoryview) -> int:
         """Let the kernel take what fits into its buffer."""
         try:
             return self._socket.send(data)

@@ -64,7 +64,7 @@ class StreamTransport:
         if self._reading is not None:
             self._reading.cancel()
 
-    def send_now(self, data: memoryview) -> int:
+    def send_now(self, data: bytes | memoryview) -> int:
         """Take nothing: Trio's streams always wait."""
         return 0
 

@@ -51,7 +51,7 @@ class Transport(Protocol):
         """Wake the task that waits in `receive_some`, which then raises."""
         ...
 
-    def send_now(self, data: memoryview) -> int:
+    def send_now(self, data: bytes | memoryview) -> int:
         """Give the stream what it takes without waiting.
 
         Returns:
