@@ -187,10 +187,10 @@ class Outgoing:
         except Exception as error:  # noqa: BLE001 - as in _write
             self._fail(error)
             return
+        if taken < len(data):
+            self._frames.append(memoryview(data)[taken:])
         if taken:
             self._sent(taken)
-        if taken < len(data):
-            self._frames.insert(0, memoryview(data)[taken:])
         if self._frames:
             self._writer = self._writers.start(self._write)
 
