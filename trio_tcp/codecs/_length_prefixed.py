@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias, final
+import struct
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 
 import attrs
 
@@ -11,12 +12,22 @@ from trio_tcp.codecs._codec import NEED_MORE, Decoding
 from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES, positive
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trio_tcp.codecs._buffer import Buffer
 
 __all__ = ["LengthPrefixed"]
 
 PrefixSize: TypeAlias = Literal[1, 2, 3, 4, 8]
 ByteOrder: TypeAlias = Literal["big", "little"]
+
+
+def _unpacker(size: PrefixSize, order: ByteOrder) -> Callable[[bytes, int], Any]:
+    """Return a function that reads an integer, as a tuple, at an index."""
+    if size == 3:  # noqa: PLR2004 - struct has a letter for each of the other sizes
+        return lambda data, begin: (int.from_bytes(data[begin : begin + 3], order),)
+    letter = {1: "B", 2: "H", 4: "I", 8: "Q"}[size]
+    return struct.Struct((">" if order == "big" else "<") + letter).unpack_from
 
 
 @final
@@ -64,8 +75,8 @@ class LengthPrefixed:
 
     def decode(self, buffer: Buffer, /) -> Decoding[bytes]:
         """Yield each message without its prefix."""
-        prefix_size, byteorder = self.prefix_size, self.byteorder
-        max_bytes, from_bytes = self.max_bytes, int.from_bytes
+        prefix_size, max_bytes = self.prefix_size, self.max_bytes
+        unpack = _unpacker(prefix_size, self.byteorder)
         wanted: int = prefix_size
         while True:
             while len(buffer.data) - buffer.cursor < wanted:
@@ -75,7 +86,7 @@ class LengthPrefixed:
             wanted = prefix_size
             # This loop takes whole messages out of one chunk.
             while (body := begin + prefix_size) <= available:
-                size = from_bytes(data[begin:body], byteorder)
+                (size,) = unpack(data, begin)
                 if size > max_bytes:
                     raise FrameTooLargeError(size, max_bytes, "max_bytes")
                 end = body + size
