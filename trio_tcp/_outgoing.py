@@ -119,7 +119,7 @@ class Outgoing:
         """
         if self.closed:
             raise self.refusal()
-        if self.bytes_queued >= HIGH_WATER_BYTES or self._waiting:
+        if self.bytes_queued >= HIGH_WATER_BYTES:  # as always when others wait in line
             return False
         self._frames.append(data)
         self.bytes_queued += len(data)
