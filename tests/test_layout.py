@@ -60,10 +60,16 @@ def test_every_module_opens_by_saying_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
+# The one class that users have in their hands all the time; what it says about its
+# methods is their reference, and a third of the file.
+LONGER = {"_connection.py": 520}
+
+
 @every_module
 def test_every_module_is_read_in_one_sitting(path: Path) -> None:
-    """No module is longer than 400 lines."""
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    """No module is longer than 400 lines, but for a named exception."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= LONGER.get(path.name, 400)
 
 
 @every_public_package

@@ -15,18 +15,34 @@ The layers, each of which imports only from those below it::
 
     cli                     the command, one file per subcommand
     testing                 memory streams, conformance checks
-    _server _client _run    who accepts, who connects
+    _run                    a server as a whole program
+    _serve _client          who accepts, who connects
     _framed
+    _clients                a task for each client of a server
+    _server                 the running server: what it tells, how it changes
+    _drain                  its end in order, in stages
     _serve_connection       a handler's failure stays with its connection
     _accept                 which accept errors mean what
+    _arrival                what comes first: PROXY header, limits, TLS
+    _listen_unix _listen    sockets to listen on: Unix, TCP,
+    _inherited              or whoever started the program has opened them
+    _admission              who gets in
     _connection             messages over a transport
-    _incoming _outgoing     its two halves, and its graceful end
-    _closing
-    _writers _transport     tasks that write; one byte pipe below
+    _closing                its graceful end, and every other
+    _incoming _outgoing     its two halves
+    _read_ahead             the end of the stream, seen while nobody receives
+    _patience               how long the peer is waited for
     _journal                who a connection is, and why it ended
+    _group                  what the connections of a server share:
+    _budget _timers         bytes held, and deadlines
+    _writers                tasks that write
+    _proxy_protocol         whom to believe about a client's address
+    _handshake              TLS put over a transport
+    _transport              one byte pipe below: sockets, streams, TLS
+    _proxy_header           the PROXY header's format
     codecs                  bytes to messages and back; no I/O
-    _events                 what happened, as records
-    _options _address
+    _log_events _events     what happened: in the log, and as records
+    _options _address       timeouts and limits; where the two ends are
     _errors _nursery        one tree of exceptions; groups of them taken apart
 """
 
@@ -34,11 +50,14 @@ from trio_tcp._address import Address, TcpAddress, UnixAddress
 from trio_tcp._client import connect_tcp, connect_unix, open_connection
 from trio_tcp._connection import Connection
 from trio_tcp._errors import (
+    CloseNotifyMissingError,
     ConnectError,
     ConnectionBroken,
     ConnectionClosedError,
     ConnectionFault,
+    Drained,
     EncodeError,
+    EvictedError,
     FrameTooLargeError,
     FramingError,
     HalfCloseUnsupportedError,
@@ -46,6 +65,8 @@ from trio_tcp._errors import (
     MalformedMessageError,
     MessageTooLargeError,
     PeerClosed,
+    PeerTooSlowError,
+    TlsHandshakeError,
     TrioTcpError,
     TruncatedError,
 )
@@ -56,32 +77,39 @@ from trio_tcp._events import (
     ConnectionEnded,
     ConnectionEvent,
     ConnectionOpened,
+    ConnectionRejected,
     ConnectionStatistics,
+    DrainReport,
+    DrainStarted,
     Event,
     GarbageSkipped,
     HandlerFailed,
+    HandshakeFailed,
+    LimitReached,
     MessageMalformed,
     Observer,
+    ServerResumed,
     ServerStarted,
     ServerStopped,
-    log_events,
+    ServerSuspended,
 )
 from trio_tcp._framed import framed
-from trio_tcp._options import Timeouts
+from trio_tcp._inherited import inherited_listeners, listener_from_fd
+from trio_tcp._log_events import log_events
+from trio_tcp._options import Limits, Timeouts, Tls
+from trio_tcp._proxy_header import ProxyHeader
+from trio_tcp._proxy_protocol import ProxyProtocol
 from trio_tcp._run import run_server
+from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
 from trio_tcp._serve_connection import Handler
-from trio_tcp._server import (
-    Server,
-    ServerStatistics,
-    serve_listeners,
-    serve_tcp,
-    serve_unix,
-)
+from trio_tcp._server import Server, ServerStatistics
+from trio_tcp._transport import TlsInfo
 
 __all__ = [
     "AcceptPaused",
     "AcceptResumed",
     "Address",
+    "CloseNotifyMissingError",
     "CloseReason",
     "ConnectError",
     "Connection",
@@ -91,33 +119,51 @@ __all__ = [
     "ConnectionEvent",
     "ConnectionFault",
     "ConnectionOpened",
+    "ConnectionRejected",
     "ConnectionStatistics",
+    "DrainReport",
+    "DrainStarted",
+    "Drained",
     "EncodeError",
     "Event",
+    "EvictedError",
     "FrameTooLargeError",
     "FramingError",
     "GarbageSkipped",
     "HalfCloseUnsupportedError",
     "Handler",
     "HandlerFailed",
+    "HandshakeFailed",
     "InvalidFrameError",
+    "LimitReached",
+    "Limits",
     "MalformedMessageError",
     "MessageMalformed",
     "MessageTooLargeError",
     "Observer",
     "PeerClosed",
+    "PeerTooSlowError",
+    "ProxyHeader",
+    "ProxyProtocol",
     "Server",
+    "ServerResumed",
     "ServerStarted",
     "ServerStatistics",
     "ServerStopped",
+    "ServerSuspended",
     "TcpAddress",
     "Timeouts",
+    "Tls",
+    "TlsHandshakeError",
+    "TlsInfo",
     "TrioTcpError",
     "TruncatedError",
     "UnixAddress",
     "connect_tcp",
     "connect_unix",
     "framed",
+    "inherited_listeners",
+    "listener_from_fd",
     "log_events",
     "open_connection",
     "run_server",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, final
 
 import trio
 
+from trio_tcp._admission import Admission
 from trio_tcp._events import AcceptPaused, AcceptResumed, Observer, notify
 
-__all__ = ["accept_forever"]
+__all__ = ["Gate", "accept_forever"]
 
 CAPACITY_ERRNOS: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
@@ -21,9 +23,59 @@ RETRY_SECONDS: Final = 0.1
 """How long to wait for that. As `trio.serve_listeners`, Ranch and EasyNetwork."""
 
 
+@final
+class Gate:
+    """Lets the accept loops of a server run, stops them for a while, or for good.
+
+    Attributes:
+        is_open: they run.
+    """
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self._is_shut = False
+        self._moved = trio.Event()
+        self._scopes: set[trio.CancelScope] = set()
+
+    def open(self) -> None:
+        """Let them run."""
+        self.is_open = True
+        self._moved.set()
+
+    def close(self) -> None:
+        """Stop them, also those that are waiting for a client."""
+        self.is_open = False
+        self._moved = trio.Event()
+        for scope in self._scopes:
+            scope.cancel()
+
+    def shut(self) -> None:
+        """Close for good."""
+        self._is_shut = True
+        self._moved.set()
+        self.close()
+
+    async def run(self, accept: Callable[[], Awaitable[None]]) -> None:
+        """Run an accept loop while the gate is open, until it ends by itself."""
+        while not self._is_shut:
+            if not self.is_open:
+                await self._moved.wait()
+                continue
+            with trio.CancelScope() as scope:
+                self._scopes.add(scope)
+                try:
+                    await accept()
+                    return
+                finally:
+                    self._scopes.remove(scope)
+
+
 async def accept_forever(
     listener: trio.abc.Listener[trio.abc.Stream],
     start: Callable[[trio.abc.Stream], object],
+    *,
+    admission: Admission,
+    gate: Gate,
     observer: Observer,
 ) -> None:
     """Accept connections until cancelled or until the listener is closed; close it.
@@ -33,30 +85,63 @@ async def accept_forever(
             (``ECONNABORTED`` and the like), as Trio's listeners do.
         start: is called with each stream and must return at once: no client is waited
             for here, so none can keep others from being accepted.
+        admission: is asked for room before each client is accepted.
+        gate: can stop this, and let it go on.
         observer: is told once when accepting fails, and once when it works again.
 
     Raises:
         OSError: accepting failed for a reason that will not go away.
     """
-    paused_at: float | None = None
     async with listener:
-        while True:
+        await gate.run(partial(_accept, listener, start, admission, observer))
+
+
+async def _accept(
+    listener: trio.abc.Listener[trio.abc.Stream],
+    start: Callable[[trio.abc.Stream], object],
+    admission: Admission,
+    observer: Observer,
+) -> None:
+    exhaustion = _Exhaustion(observer)
+    while True:
+        if admission.is_full:
+            await admission.wait_for_room()
+        try:
+            stream = await listener.accept()
+        except trio.ClosedResourceError:
+            return
+        except OSError as error:
+            if error.errno not in CAPACITY_ERRNOS:
+                raise
+            exhaustion.begin(error)
+            await trio.sleep(RETRY_SECONDS)
+            continue
+        exhaustion.end()
+        if admission.is_full:
+            # The loop of another listener was faster.
             try:
-                stream = await listener.accept()
-            except trio.ClosedResourceError:
-                return
-            except OSError as error:
-                if error.errno not in CAPACITY_ERRNOS:
-                    raise
-                if paused_at is None:
-                    paused_at = trio.current_time()
-                    notify(
-                        observer,
-                        AcceptPaused(error=error, retry_seconds=RETRY_SECONDS),
-                    )
-                await trio.sleep(RETRY_SECONDS)
-                continue
-            if paused_at is not None:
-                seconds, paused_at = trio.current_time() - paused_at, None
-                notify(observer, AcceptResumed(paused_seconds=seconds))
-            start(stream)
+                await admission.wait_for_room()
+            except BaseException:
+                await trio.aclose_forcefully(stream)  # noqa: ASYNC102 - does not wait
+                raise
+        start(stream)
+
+
+@final
+class _Exhaustion:
+    """The system is out of something: reported once, and once when it is over."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._began_at: float | None = None
+
+    def begin(self, error: OSError) -> None:
+        if self._began_at is None:
+            self._began_at = trio.current_time()
+            paused = AcceptPaused(error=error, retry_seconds=RETRY_SECONDS)
+            notify(self._observer, paused)
+
+    def end(self) -> None:
+        if self._began_at is not None:
+            seconds, self._began_at = trio.current_time() - self._began_at, None
+            notify(self._observer, AcceptResumed(paused_seconds=seconds))

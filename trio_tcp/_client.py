@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import AsyncGenerator
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 import trio
 
 from trio_tcp._connection import Connection
-from trio_tcp._errors import ConnectError
-from trio_tcp._events import CloseReason, Observer, log_events
+from trio_tcp._errors import ConnectError, PeerTooSlowError, TlsHandshakeError
+from trio_tcp._events import CloseReason, Observer
+from trio_tcp._group import Group
+from trio_tcp._handshake import check_side, shake_hands, tls_over
+from trio_tcp._log_events import log_events
 from trio_tcp._nursery import is_cancellation, open_quiet_nursery, ungrouped
-from trio_tcp._options import Timeouts
-from trio_tcp._transport import make_transport
-from trio_tcp._writers import Writers
+from trio_tcp._options import Timeouts, Tls
+from trio_tcp._transport import Transport, make_transport
 from trio_tcp.codecs import Codec
 
 __all__ = ["connect_tcp", "connect_unix", "open_connection"]
@@ -31,6 +36,8 @@ async def open_connection(
     stream: trio.abc.Stream,
     *,
     codec: Codec[In, Out],
+    tls: ssl.SSLContext | Tls | None = None,
+    server_hostname: str | None = None,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     observer: Observer = log_events,
 ) -> AsyncGenerator[Connection[In, Out], None]:
@@ -44,10 +51,14 @@ async def open_connection(
     Args:
         stream: a socket, a subprocess's pipes, an SSH channel, a memory stream, …
         codec: turns messages into bytes and back.
+        tls: speak TLS first. The context says on which side.
+        server_hostname: whose certificate a client expects.
         timeouts: how long to wait for the peer.
         observer: is told what happens to the connection.
 
     Raises:
+        TlsHandshakeError: TLS could not be agreed on.
+        PeerTooSlowError: nor within `Timeouts.handshake`.
         BaseException: what the block raises, as itself and never in a group.
 
     Example::
@@ -55,14 +66,23 @@ async def open_connection(
         async with trio_tcp.open_connection(stream, codec=codecs.Lines()) as connection:
             await connection.send("hello")
     """
+    transport = make_transport(stream)
+    if tls is not None:
+        transport = await _secured(transport, tls, server_hostname, timeouts)
+    async with _open(transport, codec, timeouts, observer) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _open(
+    transport: Transport,
+    codec: Codec[In, Out],
+    timeouts: Timeouts,
+    observer: Observer,
+) -> AsyncGenerator[Connection[In, Out], None]:
     async with open_quiet_nursery() as nursery:
-        connection = Connection(
-            make_transport(stream),
-            codec=codec,
-            timeouts=timeouts,
-            observer=observer,
-            writers=Writers(nursery),
-        )
+        group = Group(nursery, observer)
+        connection = Connection(transport, codec=codec, timeouts=timeouts, group=group)
         ending = connection._ending  # noqa: SLF001 - this is its owner
         try:
             yield connection
@@ -75,12 +95,30 @@ async def open_connection(
             await ending.terminate()  # noqa: ASYNC102 - it shields itself
 
 
+async def _secured(
+    transport: Transport,
+    tls: ssl.SSLContext | Tls,
+    server_hostname: str | None,
+    timeouts: Timeouts,
+) -> Transport:
+    """Put TLS over a transport, which is closed if that fails."""
+    try:
+        secure = tls_over(transport, tls, server_hostname=server_hostname)
+        await shake_hands(secure, timeouts.handshake)
+    except BaseException:
+        await transport.abort()  # noqa: ASYNC102 - does not wait
+        raise
+    return secure
+
+
 @asynccontextmanager
 async def connect_tcp(
     host: str,
     port: int,
     *,
     codec: Codec[In, Out],
+    tls: ssl.SSLContext | Tls | None = None,
+    server_hostname: str | None = None,
     local_address: str | None = None,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     observer: Observer = log_events,
@@ -88,20 +126,23 @@ async def connect_tcp(
     """Connect to a TCP server, and speak messages with it.
 
     Tries all addresses of the name, IPv6 and IPv4, each a little after the other until
-    one answers (Happy Eyeballs, RFC 8305, by `trio.open_tcp_stream`). `trio.fail_after`
-    around it is a deadline for the whole block; for one on connecting alone, set the
-    scope's ``deadline`` to `math.inf` as the first thing in the block.
+    one answers (Happy Eyeballs, RFC 8305, by `trio.open_tcp_stream`), for up to
+    `Timeouts.connect`. `trio.fail_after` around it is a deadline for the whole block.
 
     Args:
         host: a name or an address.
         port: a number from 1 to 65535.
         codec: turns messages into bytes and back; the server's own.
+        tls: speak TLS first, for up to `Timeouts.handshake`:
+            ``ssl.create_default_context()``.
+        server_hostname: whose certificate to expect; by default, that of ``host``.
         local_address: the address to connect from; by default the system chooses.
         timeouts: how long to wait for the peer.
         observer: is told what happens to the connection.
 
     Raises:
-        ConnectError: nobody could be reached (an `OSError`, with its ``errno``).
+        ConnectError: nobody could be reached (an `OSError`, with its ``errno``), or TLS
+            could not be agreed on.
         BaseException: what the block raises, as itself and never in a group.
 
     Example::
@@ -111,14 +152,18 @@ async def connect_tcp(
             await connection.send("hello")
             print(await connection.receive())
     """
-    try:
-        with ungrouped():  # its attempts run in a nursery, where Ctrl-C finds them
-            stream = await trio.open_tcp_stream(host, port, local_address=local_address)
-    except OSError as error:
-        raise _connect_error(f"{host} port {port}", error) from error
-    async with open_connection(
-        stream, codec=codec, timeouts=timeouts, observer=observer
-    ) as connection:
+    if tls is not None:
+        check_side(tls, server=False)
+        server_hostname = server_hostname or host
+    target = f"{host} port {port}"
+    reach = partial(trio.open_tcp_stream, host, port, local_address=local_address)
+    transport = make_transport(await _reach(target, reach, timeouts.connect))
+    if tls is not None:
+        try:
+            transport = await _secured(transport, tls, server_hostname, timeouts)
+        except (TlsHandshakeError, PeerTooSlowError) as error:
+            raise ConnectError(target, (error,)) from error
+    async with _open(transport, codec, timeouts, observer) as connection:
         yield connection
 
 
@@ -142,14 +187,32 @@ async def connect_unix(
         ConnectError: nobody listens there (an `OSError`, with its ``errno``).
         BaseException: what the block raises, as itself and never in a group.
     """
-    try:
-        stream = await trio.open_unix_socket(path)
-    except OSError as error:
-        raise _connect_error(os.fspath(path), error) from error
-    async with open_connection(
-        stream, codec=codec, timeouts=timeouts, observer=observer
-    ) as connection:
+    reach = partial(trio.open_unix_socket, path)
+    transport = make_transport(await _reach(os.fspath(path), reach, timeouts.connect))
+    async with _open(transport, codec, timeouts, observer) as connection:
         yield connection
+
+
+async def _reach(
+    target: str,
+    reach: Callable[[], Awaitable[trio.SocketStream]],
+    seconds: float,
+) -> trio.SocketStream:
+    """Reach a server, in time.
+
+    Raises:
+        ConnectError: there is none, or it does not answer.
+    """
+    try:
+        # Attempts run in a nursery, where Ctrl-C finds them, and puts them in a group.
+        with ungrouped(), trio.move_on_after(seconds):
+            return await reach()
+    except OSError as error:
+        raise _connect_error(target, error) from error
+    late = TimeoutError(
+        errno.ETIMEDOUT, f"no answer in {seconds:g} s (timeouts.connect)"
+    )
+    raise ConnectError(target, (late,))
 
 
 def _connect_error(target: str, error: OSError) -> ConnectError:

@@ -18,12 +18,21 @@ from typing import Any, final
 
 import trio
 
+from trio_tcp._errors import (
+    ConnectionBroken,
+    ConnectionFault,
+    EvictedError,
+    FramingError,
+    MalformedMessageError,
+    PeerTooSlowError,
+    TlsHandshakeError,
+)
 from trio_tcp._events import CloseReason, ConnectionStatistics
+from trio_tcp._group import Group
 from trio_tcp._incoming import Incoming
 from trio_tcp._journal import Journal
 from trio_tcp._outgoing import Outgoing
 from trio_tcp._transport import Transport
-from trio_tcp._writers import Writers
 
 __all__ = ["Ending"]
 
@@ -33,17 +42,21 @@ class Ending:
     """How one connection ends, and that it ends once.
 
     Attributes:
+        handler: the scope in which a server runs the connection's handler.
+        is_too_old: its lifetime is over.
         released: its stream and tasks are somebody else's, or gone.
     """
 
     __slots__ = (
         "_abortive",
         "_closed",
+        "_group",
         "_incoming",
         "_journal",
         "_outgoing",
         "_transport",
-        "_writers",
+        "handler",
+        "is_too_old",
         "released",
     )
 
@@ -52,20 +65,24 @@ class Ending:
         transport: Transport,
         incoming: Incoming[Any],
         outgoing: Outgoing,
-        writers: Writers,
         journal: Journal,
+        group: Group,
     ) -> None:
         self._transport = transport
         self._incoming = incoming
         self._outgoing = outgoing
-        self._writers = writers
         self._journal = journal
+        self._group = group
         self._closed: trio.Event | None = None  # while `aclose` runs, and after it
         self._abortive = False
+        self.handler: trio.CancelScope | None = None
+        self.is_too_old = False
         self.released = False
-        writers.hold()
+        group.hold()
+        group.writers.hold()
+        group.budget.holders[journal.id] = self
 
-    async def aclose(self, linger: float) -> None:
+    async def aclose(self) -> None:
         """Deliver everything, then close; when called again, wait for the first."""
         if self._incoming.closed:
             await trio.lowlevel.checkpoint()
@@ -80,7 +97,7 @@ class Ending:
             await trio.lowlevel.checkpoint_if_cancelled()
             everything_said = self._incoming.at_eof and not self._outgoing.bytes_queued
             if not everything_said and not self._journal.is_broken:
-                await self._say_goodbye(linger)
+                await self._say_goodbye(self._incoming.patience.timeouts.linger)
         finally:
             await self.terminate()  # noqa: ASYNC102 - it shields itself
             self._closed.set()
@@ -100,7 +117,7 @@ class Ending:
             finally:
                 discarded.set()
 
-        worker = self._writers.start(discard)
+        worker = self._group.writers.start(discard)
         try:
             if await self._flush(linger) and self._transport.can_half_close:
                 with trio.move_on_after(linger):
@@ -131,7 +148,7 @@ class Ending:
             self._journal.end(CloseReason.CLOSED)
             self._incoming.close()
             self._outgoing.abort()
-            self._writers.start(self._transport.abort)
+            self._group.writers.start(self._transport.abort)
 
     async def terminate(
         self,
@@ -143,12 +160,14 @@ class Ending:
         Args:
             reason: why, where no cause is known yet.
             error: what went wrong, if something did: then the connection is aborted.
-                It is, too, where something is queued: the peer must not take the rest
-                for all. Otherwise it is closed, and what the kernel has still arrives.
+                It is, too, where something is queued, or could not be delivered: the
+                peer must not take the rest for all. Otherwise it is closed, and what
+                the kernel has still arrives.
         """
         if self.released:
             return
-        if error is not None or self._outgoing.bytes_queued:
+        undelivered = self._outgoing.bytes_queued or self._journal.is_broken
+        if error is not None or undelivered:
             self._abortive = True
         self._journal.end(reason, error)
         self._incoming.close()
@@ -160,6 +179,60 @@ class Ending:
             else:
                 await self._transport.aclose()
         self._report()
+
+    def note(self, error: ConnectionFault) -> None:
+        """Take notice of what receiving met."""
+        match error:
+            case MalformedMessageError():
+                self._journal.report_malformed(error)
+            case FramingError() if not self._journal.is_broken:
+                self._journal.lose_framing(error)
+            case ConnectionBroken():
+                self._outgoing.drop()  # what cannot be read cannot be written either
+            case _:
+                pass
+
+    def give_up(self, error: BaseException) -> None:
+        """Break the connection: it is in no state to go on."""
+        if not isinstance(error, ConnectionFault):
+            error = TlsHandshakeError("the TLS handshake was broken off on this side")
+        self._journal.break_with(self._journal.mine(error))
+        self._outgoing.drop()
+        self._incoming.break_off()
+
+    @property
+    def bytes_held(self) -> int:
+        """How many bytes are held for it, of those that a budget counts."""
+        return self._incoming.bytes_held + self._outgoing.bytes_held
+
+    def evict(self, error: EvictedError) -> None:
+        """Break the connection, and let go of what it holds."""
+        self._journal.break_with(error)
+        self._outgoing.drop()
+        self._incoming.evict()
+
+    def begin_life(self, handler: trio.CancelScope) -> None:
+        """Start the clock of the connection's lifetime; at its end, cancel."""
+        self.handler = handler
+        self._incoming.patience.begin_life(self._journal.opened_at, self._outlived)
+
+    def _outlived(self, error: PeerTooSlowError) -> None:
+        self._journal.end(CloseReason.TIMED_OUT, self._journal.mine(error))
+        self.is_too_old = True
+        if self.handler is not None:
+            self.handler.cancel()
+
+    def cancel(self) -> None:
+        """Cancel the handler, as its server drains; what it has sent is delivered."""
+        if self.handler is not None:
+            self._journal.end(CloseReason.DRAINED)
+            self.handler.cancel()
+
+    def use(self, transport: Transport) -> None:
+        """Go on over this transport, which has the old one below it."""
+        self._transport = transport
+        self._incoming.read_from(transport)
+        self._outgoing.write_to(transport)
 
     def detach(self) -> trio.abc.Stream:
         """Take the stream out of the connection, which ends."""
@@ -184,5 +257,8 @@ class Ending:
 
     def _report(self) -> None:
         self._incoming.report_garbage()
+        self._incoming.release()
+        del self._group.budget.holders[self._journal.id]
         self._journal.report_ended(self.statistics())
-        self._writers.release()
+        self._group.writers.release()
+        self._group.release()

@@ -8,7 +8,9 @@ Its parts: `Incoming` reads and decodes when `receive` asks; `Outgoing` holds wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import ssl
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Final, Generic, TypeVar, final
 
 import trio
@@ -16,19 +18,19 @@ import trio
 from trio_tcp._address import Address
 from trio_tcp._closing import Ending
 from trio_tcp._errors import (
-    ConnectionBroken,
     ConnectionFault,
-    FramingError,
     HalfCloseUnsupportedError,
-    MalformedMessageError,
 )
-from trio_tcp._events import CloseReason, ConnectionStatistics, Observer
+from trio_tcp._events import CloseReason, ConnectionStatistics
+from trio_tcp._group import Group
+from trio_tcp._handshake import shake_hands, tls_over
 from trio_tcp._incoming import Incoming
 from trio_tcp._journal import Journal
-from trio_tcp._options import Timeouts
+from trio_tcp._nursery import open_quiet_nursery
+from trio_tcp._options import Timeouts, Tls
 from trio_tcp._outgoing import Outgoing
-from trio_tcp._transport import Transport
-from trio_tcp._writers import Writers
+from trio_tcp._proxy_header import ProxyHeader
+from trio_tcp._transport import TlsInfo, Transport
 from trio_tcp.codecs import NEED_MORE, Codec
 
 __all__ = ["Connection"]
@@ -60,9 +62,6 @@ class Connection(
     Cancellation, for all methods: a cancelled call has done nothing, so it can simply
     be made again; exceptions to this say so. Calls that need not wait are schedule
     points at least every 64th time, not every time.
-
-    Attributes:
-        timeouts: how long to wait for the peer; may be replaced at any time.
     """
 
     __slots__ = (
@@ -70,11 +69,12 @@ class Connection(
         "_calls",
         "_codec",
         "_ending",
+        "_group",
         "_incoming",
         "_journal",
         "_outgoing",
+        "_proxy_header",
         "_transport",
-        "timeouts",
     )
 
     def __init__(
@@ -83,18 +83,36 @@ class Connection(
         *,
         codec: Codec[In_co, Out_contra],
         timeouts: Timeouts,
-        observer: Observer,
-        writers: Writers,
+        group: Group,
+        proxy_header: ProxyHeader | None = None,
+        received: bytes = b"",
+        awaits_first: bool = False,
     ) -> None:
-        self.timeouts: Timeouts = timeouts
+        peer = None if proxy_header is None else proxy_header.source
         self._transport = transport
         self._codec = codec
-        self._journal = Journal(transport.peer, observer)
-        self._incoming: Incoming[In_co] = Incoming(transport, codec, self._journal)
-        self._outgoing = Outgoing(transport, writers, self._journal)
-        self._ending = Ending(
-            transport, self._incoming, self._outgoing, writers, self._journal
+        self._group = group
+        self._journal = Journal(peer or transport.peer, group.observer)
+        self._incoming: Incoming[In_co] = Incoming(
+            transport,
+            codec,
+            self._journal,
+            group,
+            timeouts,
+            received=received,
+            awaits_first=awaits_first,
         )
+        self._outgoing = Outgoing(
+            transport,
+            self._journal,
+            group,
+            self._incoming.patience,
+            self._incoming.break_off,
+        )
+        self._ending = Ending(
+            transport, self._incoming, self._outgoing, self._journal, group
+        )
+        self._proxy_header = proxy_header
         self._calls = 0
         self._journal.report_opened()
 
@@ -114,6 +132,9 @@ class Connection(
         Raises:
             PeerClosed: the peer has closed between two messages
                 (a `trio.EndOfChannel`: ``async for`` ends here).
+            Drained: the server drains, and no message has begun (likewise).
+            PeerTooSlowError: the peer took longer than `timeouts` allow
+                (a `trio.TooSlowError`); nothing more can be received.
             MalformedMessageError: a whole message with bad content; call again.
             FramingError: the peer's bytes are no messages; or, as `TruncatedError`, it
                 closed inside one (a `trio.BrokenResourceError`).
@@ -143,7 +164,7 @@ class Connection(
                     outgoing.give()
                 await incoming.read_more()
         except ConnectionFault as error:
-            self._note(error)
+            self._ending.note(error)
             raise
         finally:
             incoming.receiving = False
@@ -169,24 +190,12 @@ class Connection(
         try:
             message = incoming.next_message()
         except ConnectionFault as error:
-            self._note(error)
+            self._ending.note(error)
             raise
         if message is NEED_MORE:
             raise incoming.end_of_messages() if incoming.at_eof else trio.WouldBlock
         incoming.messages_received += 1
         return message
-
-    def _note(self, error: ConnectionFault) -> None:
-        """Take notice of what receiving met."""
-        match error:
-            case MalformedMessageError():
-                self._journal.report_malformed(error)
-            case FramingError():
-                self._journal.lose_framing(error)
-            case ConnectionBroken():
-                self._outgoing.drop()  # what cannot be read cannot be written either
-            case _:
-                pass
 
     # Sending -------------------------------------------------------------------------
 
@@ -201,6 +210,7 @@ class Connection(
             EncodeError: the codec cannot carry this message; nothing was sent.
             ConnectionBroken: an earlier message could not be delivered, and neither can
                 this one (a `trio.BrokenResourceError`).
+            PeerTooSlowError: likewise, as the peer took nothing for `Timeouts.write`.
             ConnectionClosedError: closed on this side, or after `send_eof`
                 (a `trio.ClosedResourceError`).
 
@@ -255,17 +265,20 @@ class Connection(
             Changes nothing: delivery goes on.
         """
         await trio.lowlevel.checkpoint()
+        self._check_open()
+        await self._outgoing.flush()
+
+    async def _empty(self) -> None:
+        """Flush, also what others send who are in line already."""
+        await self.flush()
+        while self._outgoing.bytes_queued:
+            await self._outgoing.wait_for_progress()
+        if self._incoming.closed or self._journal.is_broken:
+            raise self._outgoing.refusal()
+
+    def _check_open(self) -> None:
         if self._incoming.closed:
             raise self._journal.closed_error()
-        outgoing = self._outgoing
-        outgoing.give()
-        total = outgoing.bytes_sent + outgoing.bytes_queued
-        while outgoing.bytes_sent < total:
-            if not outgoing.bytes_queued:  # dropped
-                raise outgoing.refusal()
-            await outgoing.wait_for_progress()
-        if self._journal.is_broken:
-            raise self._journal.broken_error()
 
     async def send_eof(self) -> None:
         """Say that no more messages follow; go on receiving.
@@ -287,11 +300,9 @@ class Connection(
             raise HalfCloseUnsupportedError(
                 "this stream cannot be closed in one direction alone; use aclose()"
             )
-        if self._incoming.closed:
-            raise self._journal.closed_error()
+        self._check_open()
         await self._outgoing.send_eof().wait()
-        if self._journal.is_broken:
-            raise self._journal.broken_error()
+        self._journal.check_whole()
 
     # Ending --------------------------------------------------------------------------
 
@@ -307,7 +318,7 @@ class Connection(
         Cancellation:
             Closes at once: with RST where something is still to be sent, or unread.
         """
-        await self._ending.aclose(self.timeouts.linger)
+        await self._ending.aclose()
 
     def abort(self) -> None:
         """Close at once, and let the peer see that something is wrong.
@@ -334,14 +345,53 @@ class Connection(
         Cancellation:
             Changes nothing: the connection is still there.
         """
-        await self.flush()
-        while self._outgoing.bytes_queued:  # by others, who were in line
-            await self._outgoing.wait_for_progress()
-        if self._incoming.closed or self._journal.is_broken:
-            raise self._outgoing.refusal()
-        if self._incoming.receiving:
-            raise trio.BusyResourceError("another task is receiving")
-        return self._ending.detach(), self._incoming.undelivered()
+        await self._empty()
+        with self._incoming.reserved():
+            return self._ending.detach(), self._incoming.take_undelivered()
+
+    # The other end going away, and this one's server ---------------------------------
+
+    async def wait_disconnected(self) -> None:
+        """Wait until the peer has closed or is gone, or this side has closed.
+
+        For a handler that works long, or only sends. What the peer sends meanwhile is
+        kept for `receive`, up to 64 KiB; behind more than that, its end is not seen. A
+        peer that has closed its sending direction alone counts as gone.
+        """
+        await trio.lowlevel.checkpoint()
+        await self._incoming.wait_for_end()
+
+    @asynccontextmanager
+    async def cancel_on_disconnect(self) -> AsyncGenerator[trio.CancelScope, None]:
+        """Cancel the block when the peer is gone: nobody wants its result any more.
+
+        ``async with connection.cancel_on_disconnect() as scope:``; afterwards
+        ``scope.cancelled_caught`` tells. As `wait_disconnected`.
+        """
+        async with open_quiet_nursery() as nursery:
+            with trio.CancelScope() as scope:
+
+                async def watch() -> None:
+                    await self._incoming.wait_for_end()
+                    scope.cancel()
+
+                nursery.start_soon(watch)
+                yield scope
+            nursery.cancel_scope.cancel()
+
+    @property
+    def draining(self) -> trio.Event:
+        """Set when the server drains. `receive` tells by itself, with `Drained`."""
+        return self._group.draining
+
+    def busy(self) -> AbstractContextManager[None]:
+        """Mark a dialogue: ``with connection.busy():``.
+
+        A drain lets a message that has been received be answered. A dialogue of several
+        messages has pauses in which it looks as if nothing were under way; inside this
+        block, `receive` goes on waiting while the server drains.
+        """
+        return self._incoming.busy()
 
     # Looking at it, and changing it --------------------------------------------------
 
@@ -361,13 +411,33 @@ class Connection(
 
     @property
     def peer(self) -> Address | None:
-        """The address of the other end; None where the stream has none."""
+        """The address of the other end, behind its proxy; None where there is none."""
         return self._journal.peer
 
     @property
     def local(self) -> Address | None:
         """The address of this end; None where the stream has none, or is closed."""
         return self._transport.local
+
+    @property
+    def proxy_header(self) -> ProxyHeader | None:
+        """What the proxy said through which the peer comes: see `ProxyProtocol`."""
+        return self._proxy_header
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        """What TLS has agreed on, and who the peer is; None without TLS."""
+        return self._transport.tls
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long to wait for the peer. May be replaced; waits under way notice."""
+        return self._incoming.patience.timeouts
+
+    @timeouts.setter
+    def timeouts(self, timeouts: Timeouts) -> None:
+        self._incoming.patience.replace(timeouts)
+        self._outgoing.rearm()
 
     @property
     def close_reason(self) -> CloseReason | None:
@@ -398,3 +468,40 @@ class Connection(
         switched._codec = codec
         switched._incoming.switch_codec(codec)
         return switched
+
+    async def start_tls(
+        self, tls: ssl.SSLContext | Tls, *, server_hostname: str | None = None
+    ) -> None:
+        """Speak TLS from here on, after the messages by which both sides agreed to.
+
+        Everything accepted is sent in the clear first. The peer's TLS begins at the
+        first byte that is not delivered; plain text there makes the handshake fail.
+
+        Args:
+            tls: says also which side this is: `ssl.PROTOCOL_TLS_SERVER` or ``_CLIENT``,
+                as `ssl.create_default_context` chooses by its ``purpose``.
+            server_hostname: whose certificate a client expects.
+
+        Raises:
+            TlsHandshakeError: TLS could not be agreed on; the connection is broken.
+            PeerTooSlowError: it took longer than `Timeouts.handshake`; likewise.
+            Exception: as `flush`, and `trio.BusyResourceError` as `detach`.
+
+        Cancellation:
+            Breaks the connection: what the peer has seen cannot be known.
+        """
+        await self._empty()
+        with self._incoming.reserved():
+            transport = tls_over(
+                self._transport,
+                tls,
+                server_hostname=server_hostname,
+                received=self._incoming.take_undelivered(),
+            )
+            self._transport = transport
+            self._ending.use(transport)
+            try:
+                await shake_hands(transport, self.timeouts.handshake)
+            except BaseException as error:
+                self._ending.give_up(error)
+                raise

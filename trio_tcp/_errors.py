@@ -19,11 +19,14 @@ import os
 import trio
 
 __all__ = [
+    "CloseNotifyMissingError",
     "ConnectError",
     "ConnectionBroken",
     "ConnectionClosedError",
     "ConnectionFault",
+    "Drained",
     "EncodeError",
+    "EvictedError",
     "FrameTooLargeError",
     "FramingError",
     "HalfCloseUnsupportedError",
@@ -31,6 +34,8 @@ __all__ = [
     "MalformedMessageError",
     "MessageTooLargeError",
     "PeerClosed",
+    "PeerTooSlowError",
+    "TlsHandshakeError",
     "TrioTcpError",
     "TruncatedError",
 ]
@@ -170,8 +175,84 @@ class TruncatedError(FramingError):
         return f"the peer closed {self.received} bytes into an unfinished message"
 
 
+class CloseNotifyMissingError(TruncatedError):
+    """The stream ended without TLS's own end, and so perhaps too early.
+
+    Also where it ended between two messages: ``received`` is 0.
+
+    Anybody between the two peers can end a TCP connection. Only the ``close_notify``
+    alert (RFC 8446, 6.1) proves that the peer itself has ended it. Peers that are known
+    to leave it out can be allowed to: `Tls.allow_ragged_eof`.
+    """
+
+    def __str__(self) -> str:
+        return (
+            "the peer closed without TLS's close_notify: what it sent may be cut short"
+        )
+
+
+class TlsHandshakeError(ConnectionFault, trio.BrokenResourceError):
+    """TLS could not be agreed on with the peer. The `ssl.SSLError` is the cause."""
+
+
 class PeerClosed(ConnectionFault, trio.EndOfChannel):
     """The peer has sent everything, and closed between two messages: the clean end."""
+
+
+class Drained(ConnectionFault, trio.EndOfChannel):
+    """The server ends in order, and there was no message left to wait for.
+
+    Raised by `receive` between two messages, so that ``async for`` ends there as it
+    does when the peer has closed. Sending still works: the place for a goodbye.
+    """
+
+
+class PeerTooSlowError(ConnectionFault, trio.TooSlowError):
+    """The peer took longer than one of the connection's `Timeouts` allows.
+
+    Attributes:
+        timeout: the name of the timeout: a field of `Timeouts`.
+        seconds: how long the peer was given.
+    """
+
+    def __init__(self, timeout: str, seconds: float) -> None:
+        super().__init__(timeout, seconds)
+        self.timeout = timeout
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        what = _WAITED_FOR.get(self.timeout, "nothing happened")
+        return f"{what} for {self.seconds:g} s (timeouts.{self.timeout})"
+
+
+_WAITED_FOR = {
+    "handshake": "the TLS handshake was not finished",
+    "first_message": "the peer began no message",
+    "idle": "neither side sent anything",
+    "message": "the peer did not finish its message",
+    "write": "the peer took nothing of what was sent",
+    "lifetime": "the connection was open",
+}
+
+
+class EvictedError(ConnectionFault, trio.BrokenResourceError):
+    """This connection held the most when all together held too much.
+
+    Attributes:
+        held: bytes that it held, received and to be sent.
+        limit: for all connections of the server: `Limits.max_buffered_bytes`.
+    """
+
+    def __init__(self, held: int, limit: float) -> None:
+        super().__init__(held, limit)
+        self.held = held
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"this connection held {self.held} bytes, the most of all, when the "
+            f"server's max_buffered_bytes ({self.limit:.0f}) was exceeded"
+        )
 
 
 class ConnectionBroken(ConnectionFault, trio.BrokenResourceError):

@@ -1,15 +1,14 @@
 """What happened, as frozen records; and where they go.
 
 The package never logs in passing. It makes a record of each thing worth knowing and
-hands it to the `Observer`; the default one, `log_events`, writes to the ``trio_tcp``
-logger. Another observer can count, trace or test instead.
+hands it to the `Observer`; the default one, `trio_tcp.log_events`, writes to the
+``trio_tcp`` logger. Another observer can count, trace or test instead.
 """
 
 from __future__ import annotations
 
 import enum
 import logging
-import os
 from typing import Protocol
 
 import attrs
@@ -23,15 +22,21 @@ __all__ = [
     "ConnectionEnded",
     "ConnectionEvent",
     "ConnectionOpened",
+    "ConnectionRejected",
     "ConnectionStatistics",
+    "DrainReport",
+    "DrainStarted",
     "Event",
     "GarbageSkipped",
     "HandlerFailed",
+    "HandshakeFailed",
+    "LimitReached",
     "MessageMalformed",
     "Observer",
+    "ServerResumed",
     "ServerStarted",
     "ServerStopped",
-    "log_events",
+    "ServerSuspended",
     "notify",
 ]
 
@@ -53,6 +58,12 @@ class CloseReason(enum.Enum):
     """The handler of this connection raised an exception."""
     CLOSED = "closed here"
     """This side closed it: `aclose`, `abort`, the end of a handler or of a block."""
+    TIMED_OUT = "timed out"
+    """The peer was too slow: `PeerTooSlowError` says in what."""
+    DRAINED = "drained"
+    """The server drained: nothing was left to do, or the grace was over."""
+    EVICTED = "evicted"
+    """It held the most when the server's connections held too much together."""
     DETACHED = "detached"
     """This side took the stream out of the connection with `detach`."""
 
@@ -114,6 +125,94 @@ class AcceptResumed(Event):
     """Accepting works again, after an `AcceptPaused`."""
 
     paused_seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class LimitReached(Event):
+    """A limit of the server keeps clients out, or makes them wait.
+
+    Reported once, not for each client, until it has not been met for a while.
+
+    Attributes:
+        limit: its name: a field of `Limits`.
+        value: what it is set to.
+    """
+
+    limit: str
+    value: float
+
+
+@attrs.frozen(kw_only=True)
+class ConnectionRejected(Event):
+    """A client was refused before it became a connection.
+
+    Attributes:
+        peer: its address.
+        limit: the field of `Limits` that it would have exceeded, or
+            ``"proxy_protocol"``: it is no trusted proxy.
+    """
+
+    peer: Address | None
+    limit: str
+
+
+@attrs.frozen(kw_only=True)
+class HandshakeFailed(Event):
+    """A client did not get as far as a connection: its PROXY header or TLS failed.
+
+    Attributes:
+        peer: its address.
+        stage: ``"PROXY header"`` or ``"TLS"``.
+        error: what went wrong.
+    """
+
+    peer: Address | None
+    stage: str
+    error: Exception
+
+
+@attrs.frozen(kw_only=True)
+class ServerSuspended(Event):
+    """A server accepts nobody for now: `Server.suspend`."""
+
+
+@attrs.frozen(kw_only=True)
+class ServerResumed(Event):
+    """A server accepts again: `Server.resume`."""
+
+
+@attrs.frozen(kw_only=True)
+class DrainStarted(Event):
+    """A server ends in order: it has stopped accepting.
+
+    Attributes:
+        connections: open at this moment.
+        grace: seconds until those that are left are cancelled.
+    """
+
+    connections: int
+    grace: float
+
+
+@attrs.frozen(kw_only=True)
+class DrainReport(Event):
+    """How a drain went, connection by connection. Also what `Server.drain` returns.
+
+    Attributes:
+        finished: ended by themselves, or were told that there is nothing left to do.
+        cancelled: were still at work when the grace was over; their handlers were
+            cancelled, and what they had sent was delivered.
+        aborted: did not end then either; their connections were reset.
+        handshakes: had not finished their handshake when the drain began, and were
+            closed.
+        seconds: how long it took.
+    """
+
+    finished: int
+    cancelled: int
+    aborted: int
+    handshakes: int
+    seconds: float
 
 
 @attrs.frozen(kw_only=True)
@@ -202,42 +301,3 @@ def notify(observer: Observer, event: Event) -> None:
         observer(event)
     except Exception:
         LOGGER.exception("the observer %r failed on %r", observer, event)
-
-
-_QUIET = (CloseReason.PEER_CLOSED, CloseReason.CLOSED, CloseReason.DETACHED)
-
-
-def log_events(event: Event) -> None:  # noqa: C901 - one case for each kind of event
-    """Write a record to the ``trio_tcp`` logger: the default observer.
-
-    A peer's misconduct is one line at INFO, a handler's exception is at ERROR with its
-    traceback, and what is in order is at DEBUG.
-    """
-    match event:
-        case HandlerFailed():
-            LOGGER.error("%s: handler failed", event.name, exc_info=event.error)
-        case ConnectionEnded():
-            # A failed handler has its own record, with the traceback.
-            quiet = event.reason in _QUIET or event.reason is CloseReason.HANDLER_FAILED
-            level = logging.DEBUG if quiet else logging.INFO
-            detail = f": {event.error}" if event.error and not quiet else ""
-            LOGGER.log(level, "%s ended, %s%s", event.name, event.reason.value, detail)
-        case ConnectionOpened():
-            LOGGER.debug("%s opened", event.name)
-        case MessageMalformed():
-            LOGGER.info("%s: malformed message: %s", event.name, event.error)
-        case GarbageSkipped():
-            LOGGER.info("%s: skipped %d bytes of garbage", event.name, event.count)
-        case AcceptPaused():
-            reason = os.strerror(event.error.errno or 0)
-            LOGGER.error(
-                "cannot accept (%s); trying every %g s", reason, event.retry_seconds
-            )
-        case AcceptResumed():
-            LOGGER.warning("accepting again, after %.1f s", event.paused_seconds)
-        case ServerStarted():
-            LOGGER.info("listening on %s", ", ".join(map(str, event.addresses)))
-        case ServerStopped():
-            LOGGER.info("stopped, after %d connections", event.accepted)
-        case _:
-            LOGGER.debug("%r", event)

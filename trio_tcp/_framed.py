@@ -8,12 +8,13 @@ from typing import TypeVar
 import trio
 
 from trio_tcp._connection import Connection
-from trio_tcp._events import Observer, log_events
+from trio_tcp._events import Observer
+from trio_tcp._group import Group
+from trio_tcp._log_events import log_events
 from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._options import Timeouts
 from trio_tcp._serve_connection import Handler, serve_connection
 from trio_tcp._transport import make_transport
-from trio_tcp._writers import Writers
 from trio_tcp.codecs import Codec
 
 __all__ = ["framed"]
@@ -36,7 +37,8 @@ def framed(
     For `trio.serve_tcp`, `trio.serve_listeners` and whatever else accepts streams. All
     that concerns one connection is as with `serve_tcp`, above all that a handler's
     failure stays with its connection. What belongs to accepting is not there, as Trio
-    accepts: `Server` and its list of connections.
+    accepts: `Server`, limits, drain, and what comes before messages, TLS and PROXY
+    headers.
 
     Args:
         handler: ``async def handler(connection)``.
@@ -58,8 +60,8 @@ def framed(
                 make_transport(stream),
                 codec=codec,
                 timeouts=timeouts,
-                observer=observer,
-                writers=Writers(nursery),
+                group=Group(nursery, observer),
+                awaits_first=True,
             )
             await serve_connection(handler, connection)
 

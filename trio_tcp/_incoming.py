@@ -2,23 +2,47 @@
 
 There is no task and no queue here. What nobody receives stays in the kernel, whose
 window tells the peer to wait; at most one read is held beside the unfinished message.
+
+A task that waits to receive can be interrupted, with the exception that it is to raise:
+it took too long, the server drains, the connection is closed. Bytes that came at the
+same moment win.
 """
 
 from __future__ import annotations
 
-from typing import Generic, Never, TypeVar, final
+import copy
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import Final, Generic, Never, TypeVar, final
 
 import trio
 
-from trio_tcp._errors import PeerClosed
+from trio_tcp._errors import (
+    CloseNotifyMissingError,
+    ConnectionFault,
+    Drained,
+    PeerClosed,
+    PeerTooSlowError,
+)
 from trio_tcp._events import CloseReason
+from trio_tcp._group import Group
 from trio_tcp._journal import Journal
+from trio_tcp._options import Timeouts
+from trio_tcp._patience import Patience
+from trio_tcp._read_ahead import ReadAhead
 from trio_tcp._transport import Transport
 from trio_tcp.codecs import Buffer, Codec, Decoder
 
 __all__ = ["Incoming"]
 
 In = TypeVar("In")
+
+SMALL_BYTES: Final = 4096
+"""What a connection may hold without being counted, as the most of them do: a page."""
+
+PASSES_TO_LOOK: Final = 2
+"""A stream in memory shows in the first pass of the scheduler what it has, and the
+receiver takes it in the second. Sockets need only one."""
 
 
 @final
@@ -30,42 +54,73 @@ class Incoming(Generic[In]):
         at_eof: the peer has closed its sending direction.
         closed: nothing may be delivered any more.
         bytes_received: read from the stream.
+        bytes_held: as counted in the budget of the group.
         messages_received: returned to the user. The connection counts them.
         next_message: the decoder's method, which returns the next whole message, or
             `NEED_MORE`. Callers note its errors. (An attribute, to save a call for
             each message.)
+        patience: how long it waits.
     """
 
     __slots__ = (
         "_broken",
+        "_busy",
         "_decoder",
         "_garbage_reported",
+        "_given_up",
+        "_group",
+        "_interruption",
         "_journal",
+        "_read",
+        "_read_ahead",
         "_receiver_left",
         "_transport",
+        "_waiting",
         "at_eof",
+        "bytes_held",
         "bytes_received",
         "closed",
         "messages_received",
         "next_message",
+        "patience",
         "receiving",
     )
 
     def __init__(
-        self, transport: Transport, codec: Codec[In, Never], journal: Journal
+        self,
+        transport: Transport,
+        codec: Codec[In, Never],
+        journal: Journal,
+        group: Group,
+        timeouts: Timeouts,
+        *,
+        received: bytes,
+        awaits_first: bool,
     ) -> None:
-        self._transport = transport
-        self._decoder: Decoder[In] = Decoder(codec)
+        self._decoder: Decoder[In] = Decoder(codec, Buffer(received))
         self.next_message = self._decoder.next_message
         self._journal = journal
+        self._group = group
+        self.patience = Patience(
+            timeouts,
+            group.timers,
+            self.interrupt,
+            awaits_first=awaits_first and not received,
+        )
         self._garbage_reported = 0
         self._receiver_left: trio.Event | None = None
         self._broken = False  # reading has failed, and is not tried again
-        self.bytes_received = 0
+        self._given_up: PeerTooSlowError | None = None  # nothing more is waited for
+        self._busy = 0  # dialogues under way
+        self._waiting = False  # a task waits for bytes
+        self._interruption: ConnectionFault | None = None  # what it is to raise
+        self.bytes_received = len(received)
+        self.bytes_held = 0
         self.messages_received = 0
         self.receiving = False
         self.at_eof = False
         self.closed = False
+        self.read_from(transport)
 
     @property
     def buffer(self) -> Buffer:
@@ -77,31 +132,76 @@ class Incoming(Generic[In]):
         """Garbage, in all."""
         return self._decoder.buffer.skipped
 
+    def read_from(self, transport: Transport) -> None:
+        """Read from this transport from now on."""
+        self._transport = transport
+        self._read: Callable[[], Awaitable[bytes]] = transport.receive_some
+        self._read_ahead: ReadAhead | None = None
+
     async def read_more(self) -> None:
         """Wait for bytes, or for the end of the stream, and hand them to the decoder.
 
         Raises:
             PeerClosed: the end was there already.
+            PeerTooSlowError: nothing came in time.
+            Drained: the server drains, and no message has begun.
             ConnectionBroken: the stream is broken.
             ConnectionClosedError: closed on this side meanwhile.
         """
+        self._check_for_more()
+        self._interruption = None
+        self._waiting = True
+        chunk = None
+        try:
+            self._start_to_wait()
+            chunk = await self._read()
+        except trio.ClosedResourceError:
+            self._raise_interruption()
+        except Exception as error:  # noqa: BLE001 - a user's stream may raise any
+            self._broken = True
+            raise self._journal.break_with(error)  # noqa: B904 - it has its cause
+        finally:
+            self._waiting = False
+            self.patience.stop(something_came=bool(chunk))
+        if chunk is not None:
+            self._take(chunk)
+
+    def _check_for_more(self) -> None:
+        """See to it that there is something to wait for."""
         self.report_garbage()
         if self._broken:
             raise self._journal.broken_error()
         if self.at_eof:
             raise self.end_of_messages()
-        try:
-            chunk = await self._transport.receive_some()
-        except trio.ClosedResourceError:
-            raise self._journal.closed_error() from None
-        except Exception as error:  # noqa: BLE001 - a user's stream may raise any
-            self._broken = True
-            raise self._journal.break_with(error)  # noqa: B904 - it has its cause
+        if self._given_up is not None:
+            raise copy.copy(self._given_up)
+
+    def _start_to_wait(self) -> None:
+        """Hold on to no more than has to be held, and start the clocks."""
+        buffer = self._decoder.buffer
+        size = len(buffer.data)
+        held = size - buffer.start
+        if size > SMALL_BYTES or self.bytes_held:
+            if not held:
+                self._decoder.let_go()
+            self._hold(held)
+        self.patience.start(self.bytes_received - held, held)
+        if self._group.is_draining:
+            self.drain()
+
+    def _take(self, chunk: bytes) -> None:
+        """Take what was read: bytes, or the end."""
         if self.closed:
             raise self._journal.closed_error()
         if chunk:
             self.bytes_received += len(chunk)
             self._decoder.feed(chunk)
+            size = len(self._decoder.buffer.data)
+            if size > SMALL_BYTES:
+                self._hold(size)
+                budget = self._group.budget
+                if budget.held > budget.limit:
+                    budget.relieve()
         elif self._journal.is_broken:
             # When a write has seen the reset, reads end as if the peer had closed.
             self._broken = True
@@ -109,6 +209,13 @@ class Incoming(Generic[In]):
         else:
             self.at_eof = True
             self._decoder.end()
+
+    def _hold(self, count: int) -> None:
+        """Tell the budget how many bytes this holds now, if it is worth the words."""
+        if count <= SMALL_BYTES:
+            count = 0
+        self._group.budget.held += count - self.bytes_held
+        self.bytes_held = count
 
     def end_of_messages(self) -> Exception:
         """Return what to raise when all messages before the end are delivered."""
@@ -122,6 +229,92 @@ class Incoming(Generic[In]):
             self._garbage_reported += count
             self._journal.report_garbage(count)
 
+    # Interrupting
+
+    def interrupt(self, error: ConnectionFault | None = None) -> None:
+        """Wake the task that waits for bytes; with no error, it just looks again."""
+        if self._waiting:
+            self._interruption = error
+            self._transport.interrupt_receive()
+
+    def _raise_interruption(self) -> None:
+        if self.closed:
+            raise self._journal.closed_error() from None
+        if self._broken:
+            raise self._journal.broken_error() from None
+        error = self._interruption
+        if isinstance(error, PeerTooSlowError):
+            self._given_up = error
+            self._journal.end(CloseReason.TIMED_OUT, error)
+        elif error is not None:
+            self._journal.end(CloseReason.DRAINED)
+        if error is not None:
+            raise self._journal.mine(error) from None
+
+    def drain(self) -> None:
+        """Send away a task that waits for bytes, unless a message or dialogue is on.
+
+        Not before the next passes of the scheduler: what has arrived already, but was
+        not looked at, is still to be served.
+        """
+        buffer = self._decoder.buffer
+        if self._waiting and not self._busy and buffer.start == len(buffer.data):
+            seen = self.bytes_received
+
+            async def send_away() -> None:
+                for _ in range(PASSES_TO_LOOK):
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+                if self.bytes_received == seen and not self._busy:
+                    self.interrupt(Drained("the server drains"))
+
+            self._group.writers.start(send_away)
+
+    @contextmanager
+    def busy(self) -> Generator[None, None, None]:
+        """Mark a dialogue that a drain is not to break."""
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            if self._group.is_draining:
+                self.drain()
+
+    # Watching
+
+    async def wait_for_end(self) -> None:
+        """Wait until the stream has ended or is closed, reading ahead a little."""
+        if self._read_ahead is None and not self._is_over():
+            self._read_ahead = ReadAhead(self._transport)
+            self._read = self._read_ahead.receive_some
+            self.interrupt()  # one that reads past it comes back to read through it
+        if not self._is_over() and self._read_ahead is not None:
+            await self._read_ahead.wait_for_end()
+
+    def _is_over(self) -> bool:
+        return self.at_eof or self._broken or self.closed or self._journal.is_broken
+
+    # Handing over
+
+    @contextmanager
+    def reserved(self) -> Generator[None, None, None]:
+        """Let nobody receive, or read ahead, in this block.
+
+        Raises:
+            trio.BusyResourceError: somebody does.
+        """
+        if self.receiving:
+            raise trio.BusyResourceError("another task is receiving")
+        if self._read_ahead is not None and self._read_ahead.watchers:
+            raise trio.BusyResourceError("another task waits for the peer's end")
+        self.receiving = True
+        try:
+            yield
+        finally:
+            self.receiving = False
+            if self.closed:
+                self.receiver_left()
+
     def switch_codec(self, codec: Codec[In, Never]) -> None:
         """Decode anew from the first byte that is not yet delivered."""
         buffer = self._decoder.buffer
@@ -131,16 +324,47 @@ class Incoming(Generic[In]):
             self._decoder.end()
         self.next_message = self._decoder.next_message
 
-    def undelivered(self) -> bytes:
-        """Return what was read but not yet delivered."""
-        return self._decoder.buffer.unread()
+    def take_undelivered(self) -> bytes:
+        """Return what was read but not delivered, and hold it no more."""
+        buffer = self._decoder.buffer
+        undelivered = buffer.unread()
+        if self._read_ahead is not None:
+            undelivered += self._read_ahead.take()
+        buffer.start = buffer.cursor = len(buffer.data)
+        self._hold(0)
+        return undelivered
+
+    # Ending
+
+    def evict(self) -> None:
+        """Let go of what is held, and break off; the connection is broken."""
+        buffer = self._decoder.buffer
+        buffer.data, buffer.start, buffer.cursor = b"", 0, 0
+        self._hold(0)
+        self.break_off()
+
+    def break_off(self) -> None:
+        """Receive nothing more, and send everybody away who waits."""
+        self._broken = True
+        self._interrupt_all()
+
+    def _interrupt_all(self) -> None:
+        if self.receiving or self._read_ahead is not None:
+            self._transport.interrupt_receive()
+        if self._read_ahead is not None:
+            self._read_ahead.close()
 
     def close(self) -> None:
         """Deliver nothing more; a task that is receiving is sent away."""
         self.closed = True
         if self.receiving:
             self._receiver_left = trio.Event()
-            self._transport.interrupt_receive()
+        self._interrupt_all()
+
+    def release(self) -> None:
+        """Let go of what the group has of this; nobody receives any more."""
+        self._hold(0)
+        self.patience.close()
 
     def receiver_left(self) -> None:
         """Note that the task which was receiving has gone."""
@@ -153,7 +377,9 @@ class Incoming(Generic[In]):
             await self._receiver_left.wait()
         while not self.at_eof:
             try:
-                chunk = await self._transport.receive_some()
+                chunk = await self._read()
+            except CloseNotifyMissingError:
+                return  # whatever the peer had to say, nobody listens
             except Exception as error:  # noqa: BLE001 - as in read_more
                 self._journal.break_with(error)
                 return

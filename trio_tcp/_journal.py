@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from typing import TypeVar, final
 
@@ -12,8 +13,11 @@ from trio_tcp._errors import (
     ConnectionBroken,
     ConnectionClosedError,
     ConnectionFault,
+    EvictedError,
     FramingError,
     MalformedMessageError,
+    PeerTooSlowError,
+    TlsHandshakeError,
     TruncatedError,
 )
 from trio_tcp._events import (
@@ -41,6 +45,7 @@ class Journal:
 
     Attributes:
         id: unique within the process.
+        opened_at: when, on Trio's clock.
         label: the user's name for it.
         peer: the address of the other end, if it has one.
         reason: why the connection ended; None before.
@@ -51,10 +56,10 @@ class Journal:
     __slots__ = (
         "_broken",
         "_observer",
-        "_opened_at",
         "error",
         "id",
         "label",
+        "opened_at",
         "peer",
         "reason",
     )
@@ -67,7 +72,7 @@ class Journal:
         self.error: BaseException | None = None
         self._broken: Exception | None = None
         self._observer = observer
-        self._opened_at = trio.current_time()
+        self.opened_at = trio.current_time()
 
     def end(self, reason: CloseReason, error: BaseException | None = None) -> None:
         """Note why the connection ends. The first cause is kept.
@@ -92,22 +97,29 @@ class Journal:
         """Whether the stream is broken."""
         return self._broken is not None
 
-    def break_with(self, error: Exception) -> ConnectionBroken:
+    def break_with(self, error: Exception) -> ConnectionFault:
         """Note that the stream is broken, and by what; return what to raise."""
         if self._broken is None:
             self._broken = error
-            self.end(CloseReason.BROKEN, self.broken_error())
+            self.end(_reason_of(error), self.broken_error())
         return self.broken_error()
 
-    def broken_error(self) -> ConnectionBroken:
+    def broken_error(self) -> ConnectionFault:
         """Return what every call on a broken connection raises; a new one each time."""
         cause = self._broken
+        if isinstance(cause, ConnectionFault):
+            return self.mine(copy.copy(cause))
         number = (
             None if cause is None else getattr(cause.__cause__ or cause, "errno", None)
         )
         error = self.mine(ConnectionBroken(number))
         error.__cause__ = cause
         return error
+
+    def check_whole(self) -> None:
+        """Raise what a call on a broken connection raises, if this is one."""
+        if self.is_broken:
+            raise self.broken_error()
 
     def closed_error(self) -> ConnectionClosedError:
         """Return what a call on a closed connection raises."""
@@ -155,6 +167,21 @@ class Journal:
             reason=self.reason or CloseReason.CLOSED,
             error=self.error,
             statistics=statistics,
-            seconds=trio.current_time() - self._opened_at,
+            seconds=trio.current_time() - self.opened_at,
         )
         notify(self._observer, event)
+
+
+def _reason_of(error: Exception) -> CloseReason:
+    """Say why a connection ends that is broken by this."""
+    match error:
+        case PeerTooSlowError():
+            return CloseReason.TIMED_OUT
+        case EvictedError():
+            return CloseReason.EVICTED
+        case TruncatedError():
+            return CloseReason.TRUNCATED
+        case TlsHandshakeError():
+            return CloseReason.PROTOCOL_ERROR
+        case _:
+            return CloseReason.BROKEN

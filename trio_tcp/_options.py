@@ -1,26 +1,50 @@
 """What a user may configure, as frozen and validated records.
 
-Durations are seconds; `math.inf` switches one off. Every default is bounded.
+Durations are seconds; `math.inf` switches one off. Every default is generous to honest
+clients on slow lines. ``docs/limits.md`` has a table of them all, with what others do.
 """
 
 from __future__ import annotations
 
+import math
+import ssl
+from typing import Any, Literal
+
 import attrs
 
-__all__ = ["Timeouts"]
+__all__ = ["Limits", "Timeouts", "Tls"]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _duration(
     _instance: object, attribute: attrs.Attribute[float], value: object
 ) -> None:
     """Check for a number of seconds, zero or more."""
-    if (
-        not isinstance(value, int | float)
-        or isinstance(value, bool)
-        or not value >= 0  # so that "not a number" is refused too
-    ):
+    # Written so that "not a number" is refused too.
+    if not (_is_number(value) and value >= 0):  # type: ignore[operator] # is a number
         raise ValueError(
             f"{attribute.name} must be a number of seconds, zero or more, not {value!r}"
+        )
+
+
+def _rate(_instance: object, attribute: attrs.Attribute[float], value: object) -> None:
+    """Check for a number per second, more than zero."""
+    if not (_is_number(value) and value > 0):  # type: ignore[operator] # is a number
+        raise ValueError(
+            f"{attribute.name} must be a number per second, above zero, not {value!r}"
+        )
+
+
+def _count(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Check for a whole number of at least one, or infinity."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if not whole and value != math.inf:
+        raise ValueError(
+            f"{attribute.name} must be a whole number, one or more, "
+            f"or math.inf, not {value!r}"
         )
 
 
@@ -29,15 +53,104 @@ class Timeouts:
     """How long a connection waits for its peer, where nobody else says so.
 
     Around a single call, use Trio's own `trio.fail_after` and `trio.move_on_after`.
+    These here need no call around anything: they hold for all of a connection's life,
+    and may be replaced at any moment of it (`Connection.timeouts`).
+
+    Those about receiving count only while a task waits in `Connection.receive`: a
+    handler that is busy does not make its peer late. When one runs out, `receive`
+    raises `PeerTooSlowError`.
 
     Attributes:
-        linger: when a connection is closed, how long in seconds its peer may take to
-            read the next part of what was already sent, and after that to close as
-            well. (nginx: 5, its ``lingering_timeout``; Apache: 2.)
+        connect: for `connect_tcp` and `connect_unix`, to look up the name and reach
+            one of its addresses.
+        handshake: for a TLS handshake, from its first byte to its last.
+        first_message: for a server's client to begin its first message. Switch it off
+            where the server speaks first.
+        idle: for somebody to say something, peer or this side.
+        message: for the peer to finish a message that it has begun. Large messages
+            get longer: see ``message_rate``.
+        message_rate: bytes per second that count as progress: each byte of a message
+            that has arrived lengthens its ``message`` time by ``1 / message_rate``.
+            So whoever keeps to this rate is never too slow, and one byte now and then
+            does not keep a message alive.
+        write: for the peer to take some of what is waiting to be sent. `send` and
+            `flush` raise `PeerTooSlowError`, and the connection is broken.
+        lifetime: for a server's connection in all. Its handler is cancelled.
+        linger: when a connection is closed, for the peer to read the next part of what
+            was already sent, and after that to close as well.
 
     Example::
 
-        patient = Timeouts(linger=30)
+        patient = Timeouts(idle=3600, linger=30)
     """
 
+    connect: float = attrs.field(default=30.0, validator=_duration)
+    handshake: float = attrs.field(default=30.0, validator=_duration)
+    first_message: float = attrs.field(default=60.0, validator=_duration)
+    idle: float = attrs.field(default=600.0, validator=_duration)
+    message: float = attrs.field(default=30.0, validator=_duration)
+    message_rate: float = attrs.field(default=240.0, validator=_rate)
+    write: float = attrs.field(default=60.0, validator=_duration)
+    lifetime: float = attrs.field(default=86_400.0, validator=_duration)
     linger: float = attrs.field(default=5.0, validator=_duration)
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    r"""How much a server takes on. May be replaced while it runs: `Server.limits`.
+
+    Whoever exceeds a limit per address or per second is refused: the connection is
+    reset, and counted in `Server.statistics`. Lowering a limit ends no connection.
+
+    Attributes:
+        max_connections: open at once, handshakes included.
+        when_full: what becomes of those who connect when all are taken. ``"wait"``:
+            they stay in the kernel's backlog until there is room. ``"reject"``: they
+            are refused.
+        farewell: bytes that those get to read who are refused because the server is
+            full, after the TLS handshake where there is one. Empty: none.
+        max_per_address: open at once from one address. An IPv6 client counts with all
+            others in its /64, the smallest network that a subscriber has (RFC 6177).
+            Off by default: a carrier, an office or a load balancer is one address.
+        max_accept_rate: new connections per second, and at once.
+        max_buffered_bytes: held for all connections together: unfinished or
+            undelivered messages, and what waits to be sent. When it is reached `send`
+            waits, or, if receiving has exceeded it, the connection that holds the most
+            is ended with `EvictedError`.
+
+    Example::
+
+        Limits(max_connections=500, when_full="reject", farewell=b"BUSY\r\n")
+    """
+
+    max_connections: float = attrs.field(default=10_000, validator=_count)
+    when_full: Literal["wait", "reject"] = attrs.field(
+        default="wait", validator=attrs.validators.in_(("wait", "reject"))
+    )
+    farewell: bytes = attrs.field(
+        default=b"", validator=attrs.validators.instance_of(bytes)
+    )
+    max_per_address: float = attrs.field(default=math.inf, validator=_count)
+    max_accept_rate: float = attrs.field(default=math.inf, validator=_rate)
+    max_buffered_bytes: float = attrs.field(default=256 << 20, validator=_count)
+
+
+@attrs.frozen
+class Tls:
+    """TLS by a context, and what a context cannot say. Wherever ``tls=`` is taken.
+
+    Attributes:
+        context: certificates, versions, ciphers, ALPN, who must show a certificate.
+        allow_ragged_eof: take the end of the stream for the peer's end even where its
+            ``close_notify`` is missing. Only for protocols that see by themselves
+            whether a message is cut short, as length prefixes do.
+
+    Example::
+
+        trio_tcp.serve_tcp(echo, 8888, codec=codec, tls=Tls(context))
+    """
+
+    context: ssl.SSLContext = attrs.field(
+        validator=attrs.validators.instance_of(ssl.SSLContext)
+    )
+    allow_ragged_eof: bool = attrs.field(default=False, kw_only=True)

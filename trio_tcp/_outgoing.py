@@ -14,23 +14,30 @@ task of the `Writers`.
 ``bytes_queued`` counts what is committed but not yet taken by the stream. At
 `HIGH_WATER_BYTES` the queue is full: `wait_to_commit` waits in line, and the writer
 that makes room commits for those who wait, in the order in which they came. So no
-message overtakes another, and one that was cancelled in line was never accepted.
+message overtakes another, and one that was cancelled in line was never accepted. The
+queue is full, too, when all connections together hold too much; but one that has
+nothing queued may always queue something, so that each makes progress.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar, final
 
 import trio
 
-from trio_tcp._errors import ConnectionClosedError
+from trio_tcp._errors import ConnectionClosedError, PeerTooSlowError
+from trio_tcp._group import Group
 from trio_tcp._journal import Journal
+from trio_tcp._patience import Patience
 from trio_tcp._transport import Transport
-from trio_tcp._writers import Worker, Writers
+from trio_tcp._writers import Worker
 from trio_tcp.codecs import Buffer
 
 __all__ = ["HIGH_WATER_BYTES", "Outgoing"]
+
+T = TypeVar("T")
 
 HIGH_WATER_BYTES: Final = 64 << 10
 """Full at 64 KiB, as with asyncio and Netty. One message may exceed it: a full queue
@@ -59,6 +66,8 @@ class Outgoing:
 
     Attributes:
         bytes_queued: committed, and not yet taken by the stream.
+        bytes_held: of those, how many are counted in the budget of the group: while
+            they go out in the same pass of the scheduler, none.
         bytes_sent: taken by the stream.
         messages_sent: accepted from the user. The connection counts them.
         closed: nothing more is accepted.
@@ -67,14 +76,19 @@ class Outgoing:
     __slots__ = (
         "_eof_sent",
         "_frames",
+        "_gave_up",
+        "_group",
         "_is_due",
         "_journal",
         "_packed",
+        "_patience",
         "_progress",
+        "_stall",
+        "_stalled_at",
         "_transport",
         "_waiting",
         "_writer",
-        "_writers",
+        "bytes_held",
         "bytes_queued",
         "bytes_sent",
         "closed",
@@ -82,11 +96,18 @@ class Outgoing:
     )
 
     def __init__(
-        self, transport: Transport, writers: Writers, journal: Journal
+        self,
+        transport: Transport,
+        journal: Journal,
+        group: Group,
+        patience: Patience,
+        gave_up: Callable[[], None],
     ) -> None:
         self._transport = transport
-        self._writers = writers
         self._journal = journal
+        self._group = group
+        self._patience = patience
+        self._gave_up = gave_up  # called when the peer takes nothing for too long
         self._frames: list[bytes | memoryview] = []
         self._packed: list[bytes] = []  # frames that came before those
         self._is_due = False  # one of the writers has been asked to `give`
@@ -95,10 +116,17 @@ class Outgoing:
         self._progress: trio.Event | None = None
         self._eof_sent: trio.Event | None = None
         self._writer: Worker | None = None  # while a task writes
+        self._stall: trio.CancelScope | None = None  # while that waits for the peer
+        self._stalled_at = 0.0
+        self.bytes_held = 0
         self.bytes_queued = 0
         self.bytes_sent = 0
         self.messages_sent = 0
         self.closed = False
+
+    def write_to(self, transport: Transport) -> None:
+        """Write to this transport from now on; nothing is queued."""
+        self._transport = transport
 
     # Accepting
 
@@ -119,21 +147,33 @@ class Outgoing:
         """
         if self.closed:
             raise self.refusal()
-        if self.bytes_queued >= HIGH_WATER_BYTES:  # as always when others wait in line
+        if self.bytes_queued >= HIGH_WATER_BYTES or (
+            self._writer is not None and self._is_full()
+        ):
             return False
         self._frames.append(data)
         self.bytes_queued += len(data)
         if self._writer is not None:
             self._pack()
+            self._hold()
         elif unread.start < len(unread.data) and self.bytes_queued < HIGH_WATER_BYTES:
             if not self._is_due:
                 self._is_due = True
-                self._writers.call_soon(self._give_what_is_due)
+                self._group.writers.call_soon(self._give_what_is_due)
         else:
             self.give()
             if self.closed:
                 raise self.refusal()
         return True
+
+    def _is_full(self) -> bool:
+        """Say whether a message has to wait, where others are waiting to be sent."""
+        return bool(self._waiting) or not self._has_room()
+
+    def _hold(self) -> None:
+        """Tell the budget how many bytes this holds now."""
+        self._group.budget.held += self.bytes_queued - self.bytes_held
+        self.bytes_held = self.bytes_queued
 
     def _pack(self) -> None:
         """Put frames together when there are too many."""
@@ -192,7 +232,8 @@ class Outgoing:
         if taken:
             self._sent(taken)
         if self._frames:
-            self._writer = self._writers.start(self._write)
+            self._writer = self._group.writers.start(self._write)
+            self._hold()
 
     def _give_what_is_due(self) -> None:
         self._is_due = False
@@ -212,11 +253,12 @@ class Outgoing:
             while self._frames:
                 data = memoryview(self._take())
                 while data:
-                    taken = await self._transport.send_some(data)
+                    taken = await self._in_time(self._transport.send_some(data))
                     data = data[taken:]
                     self._sent(taken)
+                    self._hold()
             if self._eof_sent is not None and not self._eof_sent.is_set():
-                await self._transport.send_eof()
+                await self._in_time(self._transport.send_eof())
         except Exception as error:  # noqa: BLE001 - a user's stream may raise any
             self._fail(error)
         finally:
@@ -224,16 +266,36 @@ class Outgoing:
             if self._eof_sent is not None:
                 self._eof_sent.set()
 
+    async def _in_time(self, sending: Awaitable[T]) -> T:
+        """Let the stream take its time, but not too much of it.
+
+        Raises:
+            PeerTooSlowError: the peer took nothing.
+        """
+        self._stalled_at = trio.current_time()
+        seconds = self._patience.timeouts.write
+        with trio.CancelScope(deadline=self._stalled_at + seconds) as self._stall:
+            return await sending
+        raise PeerTooSlowError("write", self._patience.timeouts.write)
+
+    def rearm(self) -> None:
+        """Notice that the timeouts have been replaced."""
+        if self._stall is not None:
+            self._stall.deadline = self._stalled_at + self._patience.timeouts.write
+
     def _fail(self, error: Exception) -> None:
         if not isinstance(error, trio.ClosedResourceError):
             self._journal.break_with(error)
         self.drop()
+        if isinstance(error, PeerTooSlowError):
+            self._gave_up()
 
     def _sent(self, count: int) -> None:
         self.bytes_sent += count
+        self._patience.note_sent()
         # A queue that was dropped meanwhile has nothing left to subtract from.
         self.bytes_queued = max(0, self.bytes_queued - count)
-        while self._waiting and self.bytes_queued < HIGH_WATER_BYTES:
+        while self._waiting and self._has_room():
             waiter = self._waiting.popleft()
             waiter.committed = True
             self._frames.append(waiter.data)
@@ -241,6 +303,27 @@ class Outgoing:
             self._pack()
             trio.lowlevel.reschedule(waiter.task)
         self._wake_progress()
+
+    def _has_room(self) -> bool:
+        budget = self._group.budget
+        return not self.bytes_queued or (
+            self.bytes_queued < HIGH_WATER_BYTES and budget.held < budget.limit
+        )
+
+    async def flush(self) -> None:
+        """Wait until the stream has all that is accepted now.
+
+        Raises:
+            ConnectionBroken: it cannot have it any more.
+            ConnectionClosedError: closed on this side meanwhile.
+        """
+        self.give()
+        total = self.bytes_sent + self.bytes_queued
+        while self.bytes_sent < total:
+            if not self.bytes_queued:  # dropped
+                raise self.refusal()
+            await self.wait_for_progress()
+        self._journal.check_whole()
 
     async def wait_for_progress(self) -> None:
         """Wait until the stream has taken something more, or never will."""
@@ -265,7 +348,7 @@ class Outgoing:
         if self._eof_sent is None:
             self._eof_sent = trio.Event()
             if self._writer is None:
-                self._writer = self._writers.start(self._write)
+                self._writer = self._group.writers.start(self._write)
         return self._eof_sent
 
     def close(self) -> None:
@@ -280,6 +363,7 @@ class Outgoing:
         self._packed.clear()
         self._frames.clear()
         self.bytes_queued = 0
+        self._hold()
         self._wake_progress()
 
     def abort(self) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import signal
+import ssl
+from functools import partial
 from typing import TypeVar
 
 import trio
 
-from trio_tcp._events import Observer, log_events
-from trio_tcp._nursery import open_quiet_nursery
-from trio_tcp._options import Timeouts
+from trio_tcp._events import Observer
+from trio_tcp._log_events import log_events
+from trio_tcp._nursery import ungrouped
+from trio_tcp._options import Limits, Timeouts, Tls
+from trio_tcp._proxy_protocol import ProxyProtocol
+from trio_tcp._serve import serve_tcp
 from trio_tcp._serve_connection import Handler
-from trio_tcp._server import serve_tcp
+from trio_tcp._server import Server
 from trio_tcp.codecs import Codec
 
 __all__ = ["run_server"]
@@ -20,6 +25,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 DEFAULT_TIMEOUTS = Timeouts()
+DEFAULT_LIMITS = Limits()
 
 
 def run_server(
@@ -29,14 +35,20 @@ def run_server(
     codec: Codec[In, Out],
     host: str | bytes | None = None,
     backlog: int | None = None,
+    reuse_port: bool = False,
+    grace: float = 30.0,
+    tls: ssl.SSLContext | Tls | None = None,
+    proxy_protocol: ProxyProtocol | None = None,
+    limits: Limits = DEFAULT_LIMITS,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     observer: Observer = log_events,
 ) -> None:
     """Serve clients over TCP until SIGINT (Ctrl-C) or SIGTERM; the one-line server.
 
-    The first signal ends the server in order: it stops listening, handlers are
-    cancelled and run their ``finally`` blocks, and this function returns. A second one
-    does not wait for them: it ends the process. Only for the main thread.
+    The first signal drains the server (`Server.drain`): it stops listening, connections
+    that are idle end, those at work may finish within ``grace``, and this function
+    returns. A second signal does not wait for them: it ends the process. Only for the
+    main thread.
 
     Args:
         handler: ``async def handler(connection)``, called for each client.
@@ -44,6 +56,11 @@ def run_server(
         codec: turns messages into bytes and back, for all connections.
         host: as `serve_tcp`.
         backlog: as `serve_tcp`.
+        reuse_port: as `serve_tcp`.
+        grace: how long in seconds the drain lets connections finish.
+        tls: as `serve_tcp`.
+        proxy_protocol: as `serve_tcp`.
+        limits: as `serve_tcp`.
         timeouts: as `serve_tcp`.
         observer: as `serve_tcp`.
 
@@ -54,20 +71,36 @@ def run_server(
 
         trio_tcp.run_server(echo, 8888, codec=codecs.Lines())
     """
+    serve = partial(
+        serve_tcp,
+        handler,
+        port,
+        codec=codec,
+        host=host,
+        backlog=backlog,
+        reuse_port=reuse_port,
+        tls=tls,
+        proxy_protocol=proxy_protocol,
+        limits=limits,
+        timeouts=timeouts,
+        observer=observer,
+    )
 
     async def main() -> None:
-        async with open_quiet_nursery() as nursery:
-            # Before anybody is told that the server listens, and may send a signal.
-            await nursery.start(_cancel_on_signal, nursery.cancel_scope)
-            await serve_tcp(
-                handler,
-                port,
-                codec=codec,
-                host=host,
-                backlog=backlog,
-                timeouts=timeouts,
-                observer=observer,
-            )
+        with ungrouped():
+            async with trio.open_nursery() as nursery:
+
+                async def serve_to_the_end(
+                    *, task_status: trio.TaskStatus[Server]
+                ) -> None:
+                    await serve(task_status=task_status)
+                    nursery.cancel_scope.cancel()
+
+                # Before anybody is told that the server listens, and may send a signal.
+                signalled: trio.Event = await nursery.start(_wait_for_signal)
+                server: Server = await nursery.start(serve_to_the_end)
+                await signalled.wait()
+                await server.drain(grace)
 
     before = signal.getsignal(signal.SIGINT)
     try:
@@ -77,14 +110,14 @@ def run_server(
             signal.signal(signal.SIGINT, before)
 
 
-async def _cancel_on_signal(
-    scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]
-) -> None:
+async def _wait_for_signal(*, task_status: trio.TaskStatus[trio.Event]) -> None:
+    """Report an event, which is set by the first signal."""
+    signalled = trio.Event()
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started()
+        task_status.started(signalled)
         async for _ in signals:
             break
     # From here on a signal means what it means to any process. KeyboardInterrupt would
     # wait for the handlers, as every exception in Trio does.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    scope.cancel()
+    signalled.set()

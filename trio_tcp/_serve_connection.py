@@ -19,8 +19,10 @@ from trio_tcp._connection import Connection
 from trio_tcp._errors import (
     ConnectionClosedError,
     ConnectionFault,
+    Drained,
     MalformedMessageError,
     PeerClosed,
+    PeerTooSlowError,
 )
 from trio_tcp._events import CloseReason
 from trio_tcp._nursery import is_cancellation, leaves
@@ -41,17 +43,22 @@ async def serve_connection(
     """Run a handler, contain its failure, and end its connection.
 
     When the handler returns, or lets the news out that its connection has ended in
-    order (`PeerClosed`; `ConnectionClosedError` when another task closed it), it is
-    closed gracefully; when the handler raises anything else, it is aborted. A handler
-    that is cancelled has its connection closed at once.
+    order (`PeerClosed`, `Drained`; `ConnectionClosedError` when another task closed
+    it), it is closed gracefully; when the handler raises anything else, it is aborted.
+    A handler that is cancelled, or whose peer is too slow, has its connection closed at
+    once: with FIN, or, where something is still to be sent or unread, with RST.
     """
     ending = connection._ending  # noqa: SLF001 - this is its owner
     try:
         try:
-            await handler(connection)
+            with trio.CancelScope() as scope:
+                ending.begin_life(scope)
+                await handler(connection)
+            if ending.is_too_old:
+                return
         except BaseException as error:  # noqa: ASYNC103 - Cancelled is in the rest
             verdict = _judge(error, connection.id)
-            if verdict.reason is not None:
+            if verdict.ends_at_once:
                 await ending.terminate(verdict.reason, verdict.error)  # noqa: ASYNC102 - shielded
             if verdict.rest is error:
                 raise
@@ -67,12 +74,14 @@ class _Verdict:
     """What an exception out of a handler was.
 
     Attributes:
-        reason: why the connection is aborted; None if it is closed in order.
-        error: what went wrong.
+        ends_at_once: the connection is not closed gracefully.
+        reason: why it ends, if nothing is noted yet.
+        error: what went wrong; the connection is aborted.
         rest: what is not about this connection, and goes on.
     """
 
-    reason: CloseReason | None
+    ends_at_once: bool
+    reason: CloseReason
     error: BaseException | None
     rest: BaseException | None
 
@@ -86,16 +95,18 @@ def _judge(raised: BaseException, connection_id: int) -> _Verdict:
         if isinstance(error, ConnectionFault) and error.connection_id == connection_id
     ]
     if len(faults) < len(errors):
-        return _Verdict(CloseReason.HANDLER_FAILED, contained, rest)
+        return _Verdict(True, CloseReason.HANDLER_FAILED, contained, rest)
     for fault in faults:
         if isinstance(fault, MalformedMessageError):
-            return _Verdict(CloseReason.PROTOCOL_ERROR, fault, rest)
-        if not isinstance(fault, PeerClosed | ConnectionClosedError):
+            return _Verdict(True, CloseReason.PROTOCOL_ERROR, fault, rest)
+        if isinstance(fault, PeerTooSlowError):
+            return _Verdict(True, CloseReason.TIMED_OUT, None, rest)
+        if not isinstance(fault, PeerClosed | Drained | ConnectionClosedError):
             # Its reason is noted already: the first cause counts.
-            return _Verdict(CloseReason.CLOSED, fault, rest)
+            return _Verdict(True, CloseReason.CLOSED, fault, rest)
     if rest is not None and not is_cancellation(rest):
-        return _Verdict(CloseReason.CLOSED, rest, rest)
-    return _Verdict(None, None, rest)
+        return _Verdict(True, CloseReason.CLOSED, rest, rest)
+    return _Verdict(False, CloseReason.CLOSED, None, rest)
 
 
 def _is_containable(error: BaseException) -> bool:

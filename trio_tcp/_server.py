@@ -1,43 +1,39 @@
-"""Servers: many clients, each in a task of its own, none the others' concern."""
+"""The running server: what it tells, and how it is told to change, or to end."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Any, TypeVar, final
+import ssl
+from collections.abc import Mapping
+from typing import Any, final
 
 import attrs
 import trio
 
-from trio_tcp._accept import accept_forever
+from trio_tcp._accept import Gate
 from trio_tcp._address import Address, TcpAddress
+from trio_tcp._admission import Admission
+from trio_tcp._arrival import Arrivals
+from trio_tcp._closing import Ending
 from trio_tcp._connection import Connection
+from trio_tcp._drain import Drain
 from trio_tcp._events import (
     CloseReason,
     ConnectionEnded,
     ConnectionStatistics,
+    DrainReport,
+    DrainStarted,
     Event,
     Observer,
-    ServerStarted,
+    ServerResumed,
     ServerStopped,
-    log_events,
+    ServerSuspended,
     notify,
 )
-from trio_tcp._listen import address_of, open_tcp_listeners, open_unix_listener
-from trio_tcp._nursery import ungrouped
-from trio_tcp._options import Timeouts
-from trio_tcp._serve_connection import Handler, serve_connection
-from trio_tcp._transport import make_transport
-from trio_tcp._writers import Writers
-from trio_tcp.codecs import Codec
+from trio_tcp._group import Group
+from trio_tcp._handshake import check_side
+from trio_tcp._options import Limits, Tls
 
-__all__ = ["Server", "ServerStatistics", "serve_listeners", "serve_tcp", "serve_unix"]
-
-In = TypeVar("In")
-Out = TypeVar("Out")
-
-DEFAULT_TIMEOUTS = Timeouts()
+__all__ = ["Server", "ServerStatistics"]
 
 
 @attrs.frozen(kw_only=True)
@@ -45,22 +41,29 @@ class ServerStatistics:
     """The counters of a server, at one moment.
 
     Attributes:
-        accepted: connections so far.
+        accepted: connections so far: clients that were neither refused nor failed in a
+            handshake.
         open: connections now.
+        handshaking: clients now that have not finished a handshake.
+        rejected: how many clients were refused for each limit.
         ended: how many connections ended for each reason.
         messages_received: by all connections, the ended ones too.
         messages_sent: likewise.
         bytes_received: likewise.
         bytes_sent: likewise.
+        bytes_buffered: held now for all connections: see `Limits.max_buffered_bytes`.
     """
 
     accepted: int
     open: int
+    handshaking: int
+    rejected: Mapping[str, int]
     ended: Mapping[CloseReason, int]
     messages_received: int
     messages_sent: int
     bytes_received: int
     bytes_sent: int
+    bytes_buffered: int
 
 
 @final
@@ -71,16 +74,36 @@ class Server:
         addresses: where it listens, one for each listener that has an address.
     """
 
-    def __init__(self, addresses: tuple[Address, ...]) -> None:
+    def __init__(
+        self,
+        addresses: tuple[Address, ...],
+        *,
+        gate: Gate,
+        admission: Admission,
+        arrivals: Arrivals,
+        group: Group,
+        nursery: trio.Nursery,
+        observer: Observer,
+    ) -> None:
         self.addresses = addresses
+        self._gate = gate
+        self._admission = admission
+        self._arrivals = arrivals
+        self._group = group
+        self._nursery = nursery
+        self._observer = observer
+        self._drain: Drain | None = None
         self._connections: dict[int, Connection[Any, Any]] = {}
         self._accepted = 0
         self._ended: dict[CloseReason, int] = {}
         self._totals = [0, 0, 0, 0]
+        self._stopped = False
 
     def __repr__(self) -> str:
         where = ", ".join(map(str, self.addresses)) or "no address"
         return f"<trio_tcp.Server on {where}: {len(self._connections)} connections>"
+
+    # What it tells -------------------------------------------------------------------
 
     @property
     def port(self) -> int:
@@ -102,35 +125,139 @@ class Server:
         return tuple(self._connections.values())
 
     def statistics(self) -> ServerStatistics:
-        """Return the counters as they are now."""
+        """Return the counters as they are now; they can be read after the end, too."""
         totals = list(self._totals)
         for connection in self._connections.values():
             _add(totals, connection.statistics())
         return ServerStatistics(
             accepted=self._accepted,
             open=len(self._connections),
+            handshaking=len(self._arrivals.pending),
+            rejected=dict(self._admission.rejected),
             ended=dict(self._ended),
             messages_received=totals[0],
             messages_sent=totals[1],
             bytes_received=totals[2],
             bytes_sent=totals[3],
+            bytes_buffered=self._group.budget.held,
         )
 
-    def _add(self, connection: Connection[Any, Any]) -> None:
+    # What it is told -----------------------------------------------------------------
+
+    @property
+    def limits(self) -> Limits:
+        """How much the server takes on. May be replaced; that ends no connection.
+
+        Example::
+
+            server.limits = attrs.evolve(server.limits, max_connections=100)
+        """
+        return self._admission.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._admission.limits = limits
+        self._group.budget.limit = limits.max_buffered_bytes
+
+    @property
+    def tls(self) -> ssl.SSLContext | Tls | None:
+        """What clients get who come from now on. May be replaced: new certificates.
+
+        Load them into a new context, and assign that when all of it has succeeded:
+        connections that are open keep the old one.
+
+        Raises:
+            ValueError: when assigned a context for clients, or none where there was
+                one, or the other way round.
+        """
+        return self._arrivals.tls
+
+    @tls.setter
+    def tls(self, tls: ssl.SSLContext | Tls | None) -> None:
+        if tls is None or self._arrivals.tls is None:
+            raise ValueError("a server cannot change between TLS and no TLS")
+        check_side(tls, server=True)
+        self._arrivals.tls = tls
+
+    def suspend(self) -> None:
+        """Accept nobody for now. Those who connect wait in the kernel's backlog.
+
+        Connections that are open are not affected. Doing it twice does no harm.
+        """
+        if self._gate.is_open:
+            self._gate.close()
+            notify(self._observer, ServerSuspended())
+
+    def resume(self) -> None:
+        """Accept again, after `suspend`."""
+        if not self._gate.is_open:
+            self._gate.open()
+            notify(self._observer, ServerResumed())
+
+    async def drain(self, grace: float = 30.0) -> DrainReport:
+        """End the server in order, losing nothing; then `serve_tcp` returns.
+
+        1. It stops listening. Clients in a handshake are closed.
+        2. `Connection.draining` is set. Connections that wait for a message, with none
+           begun, get `Drained` out of `receive`, unless they are inside
+           `Connection.busy`.
+        3. The others may finish, for ``grace`` seconds.
+        4. The handlers that are left are cancelled; what they have sent is delivered.
+        5. Connections that have not ended 5 seconds later are reset.
+
+        Not to be awaited by a handler of this server, which would wait for itself: let
+        another task do it. When called again it waits for the same drain, which takes
+        no longer than the shortest grace that was given. After the server's end it
+        returns the same report again.
+
+        Args:
+            grace: seconds.
+
+        Cancellation:
+            Stops waiting; the drain goes on.
+
+        Raises:
+            RuntimeError: the server has ended without a drain.
+        """
+        await trio.lowlevel.checkpoint()
+        if self._drain is None:
+            if self._stopped:
+                raise RuntimeError("this server has ended already")
+            self._drain = Drain(self._endings, self._arrivals.pending)
+            self._drain.hurry(grace)
+            self._nursery.start_soon(self._drain.run)
+            started = DrainStarted(connections=len(self._connections), grace=grace)
+            notify(self._observer, started)
+            self._gate.shut()
+            self._group.drain()
+            for connection in self._connections.values():
+                connection._incoming.drain()  # noqa: SLF001 - the server is its owner
+        self._drain.hurry(grace)
+        return await self._drain.wait()
+
+    # For `serve_listeners` -----------------------------------------------------------
+
+    def _endings(self) -> list[Ending]:
+        return [c._ending for c in self._connections.values()]  # noqa: SLF001 - as above
+
+    def _enlist(self, connection: Connection[Any, Any]) -> None:
         self._accepted += 1
         self._connections[connection.id] = connection
 
-    def _observed_by(self, observer: Observer) -> Observer:
+    def _observe(self, event: Event) -> None:
         """Take connections off the list before an observer is told of their end."""
+        if isinstance(event, ConnectionEnded):
+            del self._connections[event.id]
+            _add(self._totals, event.statistics)
+            self._ended[event.reason] = self._ended.get(event.reason, 0) + 1
+            if self._drain is not None:
+                self._drain.note_end()
+        notify(self._observer, event)
 
-        def observe(event: Event) -> None:
-            if isinstance(event, ConnectionEnded):
-                del self._connections[event.id]
-                _add(self._totals, event.statistics)
-                self._ended[event.reason] = self._ended.get(event.reason, 0) + 1
-            notify(observer, event)
-
-        return observe
+    def _stop(self) -> None:
+        self._stopped = True
+        stopped = ServerStopped(addresses=self.addresses, accepted=self._accepted)
+        notify(self._observer, stopped)
 
 
 def _add(totals: list[int], one: ConnectionStatistics) -> None:
@@ -138,171 +265,3 @@ def _add(totals: list[int], one: ConnectionStatistics) -> None:
     totals[1] += one.messages_sent
     totals[2] += one.bytes_received
     totals[3] += one.bytes_sent
-
-
-async def serve_listeners(
-    handler: Handler[In, Out],
-    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
-    *,
-    codec: Codec[In, Out],
-    timeouts: Timeouts = DEFAULT_TIMEOUTS,
-    observer: Observer = log_events,
-    handler_nursery: trio.Nursery | None = None,
-    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve the clients of any listeners, several at once.
-
-    Each connection's handler runs in a task of its own. When it returns, the connection
-    is closed gracefully; when it raises, that connection is aborted and the failure
-    reported to the observer, and the server goes on. `Cancelled`, `KeyboardInterrupt`,
-    `SystemExit` and `trio.TrioInternalError` pass through.
-
-    Args:
-        handler: ``async def handler(connection)``, called for each client.
-        listeners: closed at the end, in any case.
-        codec: turns messages into bytes and back, for all connections.
-        timeouts: how long to wait for a peer; each connection's may be replaced.
-        observer: is told what happens. The default one logs to ``trio_tcp``.
-        handler_nursery: where the handlers run; by default in a nursery of the
-            server's own. With yours, handlers may go on when the server has ended.
-        task_status: ``server = await nursery.start(serve_listeners, …)`` returns a
-            `Server` once clients can connect. (Trio's own function answers with the
-            listeners.)
-
-    Raises:
-        OSError: accepting failed, and not only for want of resources.
-
-    Cancellation:
-        Ends the server: its listeners are closed, its handlers cancelled, and their
-        connections closed at once.
-    """
-    addresses = tuple(a for a in map(address_of, listeners) if a is not None)
-    server = Server(addresses)
-    observe = server._observed_by(observer)  # noqa: SLF001 - its list is for reading
-    try:
-        with ungrouped():
-            async with trio.open_nursery() as own_nursery:
-                # Handlers live outside the nursery of the accept loops, so that
-                # accepting can be stopped without stopping them.
-                nursery = own_nursery if handler_nursery is None else handler_nursery
-                writers = Writers(nursery)
-
-                async def serve(stream: trio.abc.Stream) -> None:
-                    connection = Connection(
-                        make_transport(stream),
-                        codec=codec,
-                        timeouts=timeouts,
-                        observer=observe,
-                        writers=writers,
-                    )
-                    server._add(connection)  # noqa: SLF001 - as above
-                    await serve_connection(handler, connection)
-
-                def start(stream: trio.abc.Stream) -> None:
-                    nursery.start_soon(serve, stream, name=handler)
-
-                async with trio.open_nursery() as acceptors:
-                    for listener in listeners:
-                        acceptors.start_soon(accept_forever, listener, start, observer)
-                    notify(observer, ServerStarted(addresses=addresses))
-                    task_status.started(server)
-    finally:
-        accepted = server.statistics().accepted
-        notify(observer, ServerStopped(addresses=addresses, accepted=accepted))
-
-
-async def serve_tcp(
-    handler: Handler[In, Out],
-    port: int,
-    *,
-    codec: Codec[In, Out],
-    host: str | bytes | None = None,
-    backlog: int | None = None,
-    timeouts: Timeouts = DEFAULT_TIMEOUTS,
-    observer: Observer = log_events,
-    handler_nursery: trio.Nursery | None = None,
-    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve clients over TCP: `trio.serve_tcp`, with messages instead of bytes.
-
-    Args:
-        handler: ``async def handler(connection)``, called for each client.
-        port: to listen on; 0 lets the system choose one, see `Server.port`.
-        codec: turns messages into bytes and back, for all connections.
-        host: a name or an address to listen on; by default all interfaces, over IPv4
-            and IPv6. ``"localhost"`` for this machine alone.
-        backlog: how many clients the kernel keeps waiting until they are accepted
-            (listen(2)); by default as many as it can.
-        timeouts: as `serve_listeners`.
-        observer: as `serve_listeners`.
-        handler_nursery: as `serve_listeners`.
-        task_status: as `serve_listeners`.
-
-    Raises:
-        OSError: it cannot listen there, as when the port is in use (``EADDRINUSE``).
-
-    Cancellation:
-        As `serve_listeners`.
-
-    Example::
-
-        async with trio.open_nursery() as nursery:
-            serve = functools.partial(trio_tcp.serve_tcp, codec=codecs.Lines())
-            server = await nursery.start(serve, echo, 0)
-            print("listening on port", server.port)
-    """
-    listeners = await open_tcp_listeners(port, host=host, backlog=backlog)
-    await serve_listeners(
-        handler,
-        listeners,
-        codec=codec,
-        timeouts=timeouts,
-        observer=observer,
-        handler_nursery=handler_nursery,
-        task_status=task_status,
-    )
-
-
-async def serve_unix(
-    handler: Handler[In, Out],
-    path: str | os.PathLike[str],
-    *,
-    codec: Codec[In, Out],
-    backlog: int | None = None,
-    timeouts: Timeouts = DEFAULT_TIMEOUTS,
-    observer: Observer = log_events,
-    handler_nursery: trio.Nursery | None = None,
-    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Serve clients on this machine, over a Unix socket.
-
-    Args:
-        handler: ``async def handler(connection)``, called for each client.
-        path: of the socket. It must not exist; it is removed at the end.
-        codec: turns messages into bytes and back, for all connections.
-        backlog: as `serve_tcp`.
-        timeouts: as `serve_listeners`.
-        observer: as `serve_listeners`.
-        handler_nursery: as `serve_listeners`.
-        task_status: as `serve_listeners`.
-
-    Raises:
-        OSError: it cannot listen there, as when the path exists (``EADDRINUSE``).
-
-    Cancellation:
-        As `serve_listeners`.
-    """
-    listener = await open_unix_listener(os.fspath(path), backlog=backlog)
-    try:
-        await serve_listeners(
-            handler,
-            [listener],
-            codec=codec,
-            timeouts=timeouts,
-            observer=observer,
-            handler_nursery=handler_nursery,
-            task_status=task_status,
-        )
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(path)

@@ -2,8 +2,9 @@
 
 A connection reads, writes and closes through a `Transport` and knows nothing else of
 what is below. `make_transport` picks one: `SocketTransport` for real sockets,
-`StreamTransport` for any other `trio.abc.Stream`. To add one: a file here that has the
-methods of `Transport`, and a line in `make_transport`.
+`StreamTransport` for any other `trio.abc.Stream`; `TlsTransport` goes over either. To
+add one: a file here that has the methods of `Transport`, and a line in
+`make_transport`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,18 @@ import trio
 
 from trio_tcp._transport._socket import SocketTransport
 from trio_tcp._transport._stream import StreamTransport
+from trio_tcp._transport._tls import TlsTransport, is_server_context
+from trio_tcp._transport._tls_info import TlsInfo
 from trio_tcp._transport._transport import READ_BYTES, Transport
 
-__all__ = ["READ_BYTES", "Transport", "make_transport"]
+__all__ = [
+    "READ_BYTES",
+    "TlsInfo",
+    "TlsTransport",
+    "Transport",
+    "is_server_context",
+    "make_transport",
+]
 
 
 def make_transport(stream: trio.abc.Stream) -> Transport:

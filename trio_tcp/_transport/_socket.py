@@ -16,6 +16,7 @@ from typing import Final, final
 import trio
 
 from trio_tcp._address import Address, from_sockaddr
+from trio_tcp._transport._tls_info import TlsInfo
 from trio_tcp._transport._transport import READ_BYTES
 
 __all__ = ["SocketTransport"]
@@ -59,6 +60,11 @@ class SocketTransport:
         """Where it is connected to; None if the peer is gone already."""
         with suppress(OSError):
             return from_sockaddr(self._socket.family, self._socket.getpeername())
+        return None
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        """None: the bytes are as they are."""
         return None
 
     async def receive_some(self) -> bytes:

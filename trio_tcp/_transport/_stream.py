@@ -7,6 +7,7 @@ from typing import Final, Protocol, final, runtime_checkable
 import trio
 
 from trio_tcp._address import Address
+from trio_tcp._transport._tls_info import TlsInfo
 from trio_tcp._transport._transport import READ_BYTES
 
 __all__ = ["StreamTransport", "SupportsReset"]
@@ -47,6 +48,11 @@ class StreamTransport:
     @property
     def peer(self) -> Address | None:
         """None: an arbitrary stream has no address."""
+        return None
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        """None: the bytes are as they are."""
         return None
 
     async def receive_some(self) -> bytes:

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 import trio
 
 from trio_tcp._address import Address
+from trio_tcp._transport._tls_info import TlsInfo
 
 __all__ = ["READ_BYTES", "Transport"]
 
@@ -32,6 +33,11 @@ class Transport(Protocol):
     @property
     def peer(self) -> Address | None:
         """The address of the other end, where there is one."""
+        ...
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        """What TLS has agreed on; None where there is none."""
         ...
 
     async def receive_some(self) -> bytes:

@@ -61,6 +61,15 @@ class Decoder(Generic[In]):
         self.buffer.feed(chunk)
         self._waiting_at = 0
 
+    def let_go(self) -> None:
+        """Forget the bytes of delivered messages, when `next_message` asked for more.
+
+        Feeding does so as well; this is for one who may have to wait long for it.
+        """
+        if self.buffer.start == self._waiting_at:
+            self.buffer.feed(b"")
+            self._waiting_at = 0
+
     def end(self) -> None:
         """Say that the peer has closed: no more bytes will come."""
         self._ending = True

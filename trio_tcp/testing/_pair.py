@@ -9,11 +9,13 @@ from typing import Generic, TypeVar, final
 
 from trio_tcp._client import open_connection
 from trio_tcp._connection import Connection
-from trio_tcp._events import Observer, log_events
+from trio_tcp._events import Observer
+from trio_tcp._log_events import log_events
 from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._options import Timeouts
+from trio_tcp._serve import serve_listeners
 from trio_tcp._serve_connection import Handler
-from trio_tcp._server import Server, serve_listeners
+from trio_tcp._server import Server
 from trio_tcp.codecs import Codec
 from trio_tcp.testing._memory import (
     DEFAULT_CAPACITY,

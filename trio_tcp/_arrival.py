@@ -1,0 +1,207 @@
+"""What comes before a client's connection: its PROXY header, its address, its TLS.
+
+All of it runs in a task of the client's own, and each step has its own timeout: nobody
+else waits for a client that says nothing, or nonsense. The order is that of the bytes:
+a proxy's header comes before TLS. The address in it is the client's, and the one that
+limits per address are about.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final, final
+
+import trio
+
+from trio_tcp._address import Address
+from trio_tcp._admission import UNTRUSTED, Admission
+from trio_tcp._errors import PeerTooSlowError, TrioTcpError
+from trio_tcp._events import (
+    ConnectionRejected,
+    HandshakeFailed,
+    Observer,
+    notify,
+)
+from trio_tcp._handshake import shake_hands, tls_over
+from trio_tcp._options import Timeouts, Tls
+from trio_tcp._proxy_header import ProxyHeader
+from trio_tcp._proxy_protocol import ProxyProtocol, read_proxy_header
+from trio_tcp._transport import Transport, make_transport
+
+__all__ = ["Arrival", "Arrivals"]
+
+MAX_FAREWELLS: Final = 100
+"""How many refused clients are told so at a time. More are refused without a word: a
+farewell needs a task and a descriptor for as long as its client takes to read it."""
+
+FAREWELL_SECONDS: Final = 2.0
+"""How long a refused client may take to read its farewell. (Apache: 2, for what it
+calls a lingering close.)"""
+
+
+@final
+class Arrival:
+    """A client on its way to its connection.
+
+    Attributes:
+        transport: to it; at the end, with TLS if there is any.
+        peer: its address, as far as it is known.
+        received: bytes that have been read already, and belong to what follows.
+        header: of the proxy through which it comes.
+        stage: what it is at, for reports.
+    """
+
+    __slots__ = ("header", "peer", "received", "stage", "transport")
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.transport: Transport = make_transport(stream)
+        self.peer: Address | None = self.transport.peer
+        self.received = b""
+        self.header: ProxyHeader | None = None
+        self.stage = ""
+
+
+class _RefusedError(Exception):
+    """A client is refused; the argument says because of which limit."""
+
+
+@final
+class Arrivals:
+    """Sees the clients of one server in, or off.
+
+    Attributes:
+        tls: for those who come from now on.
+        pending: the scopes of those who are not through yet.
+    """
+
+    def __init__(
+        self,
+        *,
+        admission: Admission,
+        proxy_protocol: ProxyProtocol | None,
+        tls: ssl.SSLContext | Tls | None,
+        timeouts: Timeouts,
+        observer: Observer,
+    ) -> None:
+        self.tls = tls
+        self.pending: set[trio.CancelScope] = set()
+        self._admission = admission
+        self._proxy_protocol = proxy_protocol
+        self._timeouts = timeouts
+        self._observer = observer
+        self._farewells = 0
+
+    async def see_in(self, stream: trio.abc.Stream) -> Arrival | None:
+        """See a client in, who has a slot.
+
+        Returns:
+            The client, whose address is counted; or None if it did not make it: its
+            stream is closed, and the observer has been told.
+        """
+        arrival = Arrival(stream)
+        if self._proxy_protocol is None and self.tls is None:
+            # There is nothing to wait for, and so nothing to be cancelled.
+            return await self._see_in(arrival)
+        with trio.CancelScope() as scope:
+            self.pending.add(scope)
+            try:
+                return await self._see_in(arrival)
+            finally:
+                self.pending.remove(scope)
+        return None
+
+    async def _see_in(self, arrival: Arrival) -> Arrival | None:
+        counted = False
+        try:
+            await self._read_header(arrival)
+            counted = self._admission.enter(arrival.peer)
+            if not counted:
+                raise _RefusedError("max_per_address")  # noqa: TRY301 - handled below
+            await self._secure(arrival)
+        except BaseException as error:  # noqa: BLE001 - most are raised again
+            if counted:
+                self._admission.leave(arrival.peer)
+            await self._see_off(arrival, error)  # noqa: ASYNC102 - does not wait
+            return None
+        return arrival
+
+    async def _read_header(self, arrival: Arrival) -> None:
+        """Read the header of the PROXY protocol, where there must be one."""
+        if self._proxy_protocol is None:
+            return
+        arrival.stage = "PROXY header"
+        if not self._proxy_protocol.trusts(arrival.peer):
+            raise _RefusedError(UNTRUSTED)
+        seconds = self._proxy_protocol.timeout
+        with trio.move_on_after(seconds) as scope:
+            header, arrival.received = await read_proxy_header(arrival.transport)
+            arrival.header = header
+            arrival.peer = header.source or arrival.peer
+        if scope.cancelled_caught:
+            raise PeerTooSlowError("proxy_protocol", seconds)
+
+    async def _secure(self, arrival: Arrival) -> None:
+        """Put TLS over it, where there must be TLS."""
+        if self.tls is None:
+            return
+        arrival.stage = "TLS"
+        transport = tls_over(arrival.transport, self.tls, received=arrival.received)
+        arrival.transport, arrival.received = transport, b""
+        await shake_hands(transport, self._timeouts.handshake)
+
+    async def _see_off(self, arrival: Arrival, error: BaseException) -> None:
+        """Close the stream of one who does not make it, and say why.
+
+        Raises:
+            BaseException: the error, if it is not about this client.
+        """
+        match error:
+            case _RefusedError(args=(limit,)):
+                await self._reject(arrival, limit)
+            case TrioTcpError() | trio.BrokenResourceError():
+                peer, stage = arrival.peer, arrival.stage
+                failed = HandshakeFailed(peer=peer, stage=stage, error=error)
+                notify(self._observer, failed)
+                await arrival.transport.abort()
+            case _:
+                await arrival.transport.aclose()
+                raise error
+
+    async def _reject(self, arrival: Arrival, limit: str) -> None:
+        self._admission.count_rejected(limit)
+        await arrival.transport.abort()
+        rejected = ConnectionRejected(peer=arrival.peer, limit=limit)
+        notify(self._observer, rejected)
+
+    # Without a slot
+
+    async def refuse(self, stream: trio.abc.Stream, limit: str) -> None:
+        """Refuse a client; with the farewell, if the server is full."""
+        arrival = Arrival(stream)
+        farewell = self._admission.limits.farewell
+        try:
+            if limit == "max_connections" and farewell:
+                await self._say(farewell, arrival)
+        finally:
+            await self._reject(arrival, limit)  # noqa: ASYNC102 - does not wait
+
+    async def _say(self, farewell: bytes, arrival: Arrival) -> None:
+        if self._farewells >= MAX_FAREWELLS:
+            return
+        self._farewells += 1
+        try:
+            with trio.move_on_after(FAREWELL_SECONDS):
+                await self._read_header(arrival)
+                await self._secure(arrival)
+                rest = memoryview(farewell)
+                while rest:
+                    rest = rest[await arrival.transport.send_some(rest) :]
+                if arrival.transport.can_half_close:
+                    await arrival.transport.send_eof()
+                # Until it has gone: unread bytes of it would make a reset of the end.
+                while await arrival.transport.receive_some():
+                    pass
+        except (_RefusedError, TrioTcpError, trio.BrokenResourceError):
+            pass  # it does not want to hear it
+        finally:
+            self._farewells -= 1

@@ -1,0 +1,67 @@
+"""What the connections of one server have in common. A client's has a group of its own.
+
+There is one `Group` in the nursery in which the connections live: it has the tasks that
+work for them, the clock that watches their deadlines, the budget of bytes that they
+share, and the news that they are to end.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import trio
+
+from trio_tcp._budget import Budget
+from trio_tcp._events import Observer
+from trio_tcp._timers import Timers
+from trio_tcp._writers import Writers
+
+__all__ = ["Group"]
+
+
+@final
+class Group:
+    """What the connections of one server share.
+
+    Attributes:
+        observer: is told what happens to them.
+        writers: tasks that write for them.
+        timers: their deadlines.
+        budget: of bytes held.
+        draining: set when they are to end in order.
+        is_draining: the same, for the fast path.
+    """
+
+    __slots__ = (
+        "_holders",
+        "budget",
+        "draining",
+        "is_draining",
+        "observer",
+        "timers",
+        "writers",
+    )
+
+    def __init__(self, nursery: trio.Nursery, observer: Observer) -> None:
+        self.observer = observer
+        self.writers = Writers(nursery)
+        self.timers = Timers(self.writers)
+        self.budget = Budget()
+        self.draining = trio.Event()
+        self.is_draining = False
+        self._holders = 0
+
+    def hold(self) -> None:
+        """Keep the clock running until the matching `release`."""
+        self._holders += 1
+
+    def release(self) -> None:
+        """Let go; the last one who does stops the clock."""
+        self._holders -= 1
+        if not self._holders:
+            self.timers.stop()
+
+    def drain(self) -> None:
+        """Tell everybody that it is time to end."""
+        self.is_draining = True
+        self.draining.set()

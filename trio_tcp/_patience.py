@@ -1,0 +1,195 @@
+"""How long a peer is waited for, and for what: one connection's clocks.
+
+Three of the `Timeouts` are about receiving: for a first message to begin, for anything
+at all to happen, for a message that has begun to be finished. Their clocks run only
+while a task waits in `receive`, and go on where they stopped when a wait that was
+cancelled is made again: a handler that looks up every few seconds to do something else
+must not make its peer's time endless. A fourth, a server's, is the connection's
+lifetime.
+
+All share one `Timer`, whose deadline is the earliest of theirs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias, final
+
+from trio_tcp._errors import PeerTooSlowError
+from trio_tcp._options import Timeouts
+from trio_tcp._timers import Timers
+
+__all__ = ["Patience"]
+
+Expired: TypeAlias = Callable[[PeerTooSlowError], None]
+
+
+def _nobody(_: PeerTooSlowError) -> None:
+    """Hear of it no more. So nothing refers back to the connection, which is gone."""
+
+
+@final
+class Patience:
+    """The clocks of one connection.
+
+    Attributes:
+        timeouts: how long each may run. Use `replace` to change them.
+        awaits_first: the peer has begun no message yet, and is to.
+        waiting: a task waits to receive: the clocks run.
+    """
+
+    __slots__ = (
+        "_expired",
+        "_first_waited",
+        "_held",
+        "_idle_since",
+        "_idle_waited",
+        "_lifetime_end",
+        "_message_at",
+        "_message_waited",
+        "_opened_at",
+        "_outlived",
+        "_since",
+        "_timer",
+        "_timers",
+        "awaits_first",
+        "timeouts",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        timers: Timers,
+        expired: Expired,
+        *,
+        awaits_first: bool,
+    ) -> None:
+        self.timeouts = timeouts
+        self.awaits_first = awaits_first
+        self.waiting = False
+        self._timers = timers
+        self._timer = timers.open(self._check)
+        self._expired = expired
+        self._outlived: Expired = _nobody
+        self._opened_at = math.inf
+        self._lifetime_end = math.inf
+        self._since = 0.0  # when the wait at hand began
+        self._idle_since = 0.0
+        self._held = 0  # bytes of a message that is not whole
+        self._message_at = 0  # where that message begins in the stream
+        # Seconds for which earlier waits have waited for the same thing.
+        self._first_waited = 0.0
+        self._idle_waited = 0.0
+        self._message_waited = 0.0
+
+    def begin_life(self, opened_at: float, outlived: Expired) -> None:
+        """Start the clock of the lifetime.
+
+        Args:
+            opened_at: when it began.
+            outlived: called at its end.
+        """
+        self._opened_at = opened_at
+        self._outlived = outlived
+        self._lifetime_end = opened_at + self.timeouts.lifetime
+        self._set(self._lifetime_end)
+
+    def start(self, position: int, held: int) -> None:
+        """Start the clocks of receiving.
+
+        Args:
+            position: of the first byte of the next message, in the whole stream.
+            held: how many bytes of that message have come.
+        """
+        self.waiting = True
+        self._since = now = self._timers.now()
+        self._idle_since = since = now - self._idle_waited
+        self._held = held
+        if held or self.awaits_first:
+            if held and position != self._message_at:
+                self._message_at = position
+                self._message_waited = 0.0
+            self._arm()
+        else:  # as _arm, for the usual case
+            timer = self._timer
+            timer.deadline = deadline = since + self.timeouts.idle
+            if deadline < timer.looked_at or deadline > self._lifetime_end:
+                self._arm()
+
+    def stop(self, *, something_came: bool) -> None:
+        """Stop the clocks of receiving: the wait is over."""
+        self.waiting = False
+        self._timer.deadline = self._lifetime_end
+        if something_came:
+            self.awaits_first = False
+            self._idle_waited = 0.0
+            if self._held:
+                self._message_waited += self._timers.now() - self._since
+        else:
+            now = self._timers.now()
+            self._idle_waited = now - self._idle_since
+            self._first_waited += now - self._since
+            self._message_waited += now - self._since
+
+    def note_sent(self) -> None:
+        """Note that something has gone out just now: the connection is not idle."""
+        self._idle_waited = 0.0
+        if self.waiting:
+            self._idle_since = self._timers.now()
+
+    def replace(self, timeouts: Timeouts) -> None:
+        """Replace the timeouts, also for a wait that is going on."""
+        self.timeouts = timeouts
+        self._lifetime_end = self._opened_at + timeouts.lifetime
+        self._arm()
+
+    def close(self) -> None:
+        """Stop for good."""
+        self._timers.close(self._timer)
+        self._expired = self._outlived = _nobody
+
+    def _arm(self) -> None:
+        deadline = self._lifetime_end
+        if self.waiting:
+            deadline = min(deadline, self._idle_since + self.timeouts.idle)
+            if self._held:
+                deadline = min(deadline, self._message_deadline())
+            elif self.awaits_first:
+                deadline = min(deadline, self._first_deadline())
+        self._set(deadline)
+
+    def _set(self, deadline: float) -> None:
+        self._timer.deadline = deadline
+        if deadline < self._timer.looked_at:
+            self._timers.look(self._timer)
+
+    def _message_deadline(self) -> float:
+        return self._since - self._message_waited + self._message_seconds()
+
+    def _message_seconds(self) -> float:
+        return self.timeouts.message + self._held / self.timeouts.message_rate
+
+    def _first_deadline(self) -> float:
+        return self._since - self._first_waited + self.timeouts.first_message
+
+    def _check(self) -> None:
+        """See what it is too late for, if anything: something may have been sent."""
+        now = self._timers.now()
+        timeouts = self.timeouts
+        if self._lifetime_end <= now:
+            self._lifetime_end = math.inf
+            self._outlived(PeerTooSlowError("lifetime", timeouts.lifetime))
+        elif not self.waiting:
+            pass
+        elif self._held and self._message_deadline() <= now:
+            self._expired(PeerTooSlowError("message", self._message_seconds()))
+            return
+        elif self.awaits_first and not self._held and self._first_deadline() <= now:
+            self._expired(PeerTooSlowError("first_message", timeouts.first_message))
+            return
+        elif self._idle_since + timeouts.idle <= now:
+            self._expired(PeerTooSlowError("idle", timeouts.idle))
+            return
+        self._arm()
