@@ -111,19 +111,30 @@ class Arrivals:
         return None
 
     async def _see_in(self, arrival: Arrival) -> Arrival | None:
-        counted = False
+        counted = through = False
         try:
             await self._read_header(arrival)
             counted = self._admission.enter(arrival.peer)
-            if not counted:
-                raise _RefusedError("max_per_address")  # noqa: TRY301 - handled below
-            await self._secure(arrival)
-        except BaseException as error:  # noqa: BLE001 - most are raised again
             if counted:
+                await self._secure(arrival)
+                through = True
+            else:
+                await self._reject(arrival, "max_per_address")
+        except _RefusedError as error:
+            await self._reject(arrival, str(error))
+        except (TrioTcpError, trio.BrokenResourceError) as error:
+            # Not aborted: a reset could overtake TLS's alert, which says what is wrong.
+            await arrival.transport.aclose()
+            peer, stage = arrival.peer, arrival.stage
+            failed = HandshakeFailed(peer=peer, stage=stage, error=error)
+            notify(self._observer, failed)
+        except BaseException:
+            await arrival.transport.aclose()  # noqa: ASYNC102 - does not wait
+            raise
+        finally:
+            if counted and not through:
                 self._admission.leave(arrival.peer)
-            await self._see_off(arrival, error)  # noqa: ASYNC102 - does not wait
-            return None
-        return arrival
+        return arrival if through else None
 
     async def _read_header(self, arrival: Arrival) -> None:
         """Read the header of the PROXY protocol, where there must be one."""
@@ -148,24 +159,6 @@ class Arrivals:
         transport = tls_over(arrival.transport, self.tls, received=arrival.received)
         arrival.transport, arrival.received = transport, b""
         await shake_hands(transport, self._timeouts.handshake)
-
-    async def _see_off(self, arrival: Arrival, error: BaseException) -> None:
-        """Close the stream of one who does not make it, and say why.
-
-        Raises:
-            BaseException: the error, if it is not about this client.
-        """
-        match error:
-            case _RefusedError(args=(limit,)):
-                await self._reject(arrival, limit)
-            case TrioTcpError() | trio.BrokenResourceError():
-                peer, stage = arrival.peer, arrival.stage
-                failed = HandshakeFailed(peer=peer, stage=stage, error=error)
-                notify(self._observer, failed)
-                await arrival.transport.abort()
-            case _:
-                await arrival.transport.aclose()
-                raise error
 
     async def _reject(self, arrival: Arrival, limit: str) -> None:
         self._admission.count_rejected(limit)

@@ -106,7 +106,8 @@ async def _secured(
         secure = tls_over(transport, tls, server_hostname=server_hostname)
         await shake_hands(secure, timeouts.handshake)
     except BaseException:
-        await transport.abort()  # noqa: ASYNC102 - does not wait
+        # Not aborted: a reset could overtake TLS's alert, which says what is wrong.
+        await transport.aclose()  # noqa: ASYNC102 - does not wait
         raise
     return secure
 

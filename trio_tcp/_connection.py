@@ -369,7 +369,7 @@ class Connection(
         ``scope.cancelled_caught`` tells. As `wait_disconnected`.
         """
         async with open_quiet_nursery() as nursery:
-            with trio.CancelScope() as scope:
+            with trio.CancelScope() as scope:  # noqa: ASYNC100 - it is for the block
 
                 async def watch() -> None:
                     await self._incoming.wait_for_end()

@@ -231,11 +231,15 @@ class Incoming(Generic[In]):
 
     # Interrupting
 
+    @property
+    def _source(self) -> Transport | ReadAhead:
+        return self._read_ahead or self._transport
+
     def interrupt(self, error: ConnectionFault | None = None) -> None:
         """Wake the task that waits for bytes; with no error, it just looks again."""
         if self._waiting:
             self._interruption = error
-            self._transport.interrupt_receive()
+            self._source.interrupt_receive()
 
     def _raise_interruption(self) -> None:
         if self.closed:
@@ -350,7 +354,7 @@ class Incoming(Generic[In]):
 
     def _interrupt_all(self) -> None:
         if self.receiving or self._read_ahead is not None:
-            self._transport.interrupt_receive()
+            self._source.interrupt_receive()
         if self._read_ahead is not None:
             self._read_ahead.close()
 

@@ -31,6 +31,7 @@ class ReadAhead:
         "_changed",
         "_error",
         "_held",
+        "_interrupted",
         "_receiver_here",
         "_transport",
         "_watcher_reads",
@@ -45,6 +46,7 @@ class ReadAhead:
         self._error: Exception | None = None
         self._receiver_here = False  # it reads, or is about to
         self._watcher_reads = False
+        self._interrupted = False
         self._changed = trio.lowlevel.ParkingLot()
         self.ended = False
         self.closed = False
@@ -53,11 +55,14 @@ class ReadAhead:
     async def receive_some(self) -> bytes:
         """As the transport's; for the one receiver."""
         self._receiver_here = True
+        self._interrupted = False
         try:
             if self._watcher_reads:
                 self._transport.interrupt_receive()
                 while self._watcher_reads:
                     await self._changed.park()
+            if self._interrupted:
+                raise trio.ClosedResourceError("receiving was interrupted")
             if self._held:
                 return self.take()
             if not self.ended:
@@ -68,6 +73,11 @@ class ReadAhead:
         finally:
             self._receiver_here = False
             self._changed.unpark_all()
+
+    def interrupt_receive(self) -> None:
+        """As the transport's; wakes those who watch, too."""
+        self._interrupted = True
+        self._transport.interrupt_receive()
 
     def take(self) -> bytes:
         """Return what has been read ahead, and hold it no more."""

@@ -57,7 +57,7 @@ class Timers:
         "_numbers",
         "_running",
         "_sleep",
-        "_stopped",
+        "_wanted",
         "_writers",
         "now",
     )
@@ -69,7 +69,7 @@ class Timers:
         self._numbers = itertools.count()
         self._sleep = trio.CancelScope()
         self._running = False
-        self._stopped = False
+        self._wanted = False  # the task may sleep on, with timers or without
         self._active = 0
 
     def open(self, expire: Callable[[], None]) -> Timer:
@@ -90,8 +90,8 @@ class Timers:
             heapq.heapify(self._heap)
 
     def stop(self) -> None:
-        """End the task: all timers are closed."""
-        self._stopped = True
+        """End the task: all timers are closed. The next one starts it again."""
+        self._wanted = False
         self._heap.clear()
         self._sleep.cancel()
 
@@ -99,6 +99,7 @@ class Timers:
         """Have a timer looked at when its deadline is due as it is now."""
         timer.looked_at = timer.deadline
         heapq.heappush(self._heap, (timer.deadline, next(self._numbers), timer))
+        self._wanted = True
         if not self._running:
             self._running = True
             self._writers.start(self._run)
@@ -106,11 +107,12 @@ class Timers:
             self._sleep.deadline = timer.deadline
 
     async def _run(self) -> None:
-        while not self._stopped:
+        while self._wanted:
             first = self._heap[0][0] if self._heap else math.inf
             with trio.CancelScope(deadline=first) as self._sleep:
                 await trio.sleep_forever()
             self._expire_all()
+        self._running = False
 
     def _expire_all(self) -> None:
         now = self.now()

@@ -273,16 +273,21 @@ class TlsTransport:
         What was whole before an error is returned; the error is noted.
         """
         parts: list[bytes] = []
-        for start in range(0, len(chunk) or 1, RECORD_BYTES):
-            self._from_peer.write(chunk[start : start + RECORD_BYTES])
-            if not self._read_records(parts):
-                break
+        if len(chunk) <= RECORD_BYTES:
+            self._from_peer.write(chunk)
+            self._read_records(parts)
+        else:
+            for start in range(0, len(chunk), RECORD_BYTES):
+                self._from_peer.write(chunk[start : start + RECORD_BYTES])
+                self._read_records(parts)
+                if self._at_eof or self._failure is not None:
+                    break
         if self._to_peer.pending:
             self._answer()
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _read_records(self, parts: list[bytes]) -> bool:
-        """Decrypt what is in the incoming BIO; return whether more may follow."""
+    def _read_records(self, parts: list[bytes]) -> None:
+        """Decrypt what is in the incoming BIO."""
         from_peer, read = self._from_peer, self._ssl.read
         try:
             # OpenSSL takes no more than one record at a time. With nothing left
@@ -290,17 +295,14 @@ class TlsTransport:
             while from_peer.pending:
                 if not (part := read(RECORD_BYTES)):
                     self._at_eof = True
-                    return False
+                    return
                 parts.append(part)
         except ssl.SSLWantReadError:
-            return True
+            pass
         except ssl.SSLZeroReturnError:  # the peer's close_notify came after ours
             self._at_eof = True
-            return False
         except ssl.SSLError as error:
             self._fail(_explain_failure(error), error)
-            return False
-        return True
 
     def _answer(self) -> None:
         """Send what decrypting has brought forth: answers, alerts."""
@@ -328,12 +330,26 @@ class TlsTransport:
         """
         if self._handshaken is not None:
             return 0
-        self._check_sendable()
-        size = min(len(data), EAGER_BYTES)
+        if self._closed or self._eof_sent or self._sending or self._failure is not None:
+            raise self._refusal()
+        size = len(data)
+        if self._pending or self._in_flight or not 0 < size <= RECORD_BYTES:
+            return self._send_batches(memoryview(data)[:EAGER_BYTES])
+        ciphertext = self._encrypted(data)
+        taken = self._inner.send_now(ciphertext)
+        if taken == len(ciphertext):
+            return size
+        self._pending = memoryview(ciphertext)[taken:]
+        self._in_flight = size
+        return self._left()
+
+    def _send_batches(self, data: memoryview) -> int:
         taken = 0
-        while taken < size:
+        while taken < len(data):
             if not self._in_flight:
-                self._encrypt(memoryview(data)[taken : taken + BATCH_BYTES])
+                batch = data[taken : taken + BATCH_BYTES]
+                self._pending = memoryview(self._pending_and(self._encrypted(batch)))
+                self._in_flight = len(batch)
             self._give()
             taken += self._left()
             if self._pending:
@@ -355,22 +371,24 @@ class TlsTransport:
             taken = self._left()
         return taken
 
-    def _check_sendable(self) -> None:
+    def _refusal(self) -> Exception:
+        """Return why nothing can be sent any more."""
         if self._closed:
-            raise trio.ClosedResourceError("this connection was closed")
+            return trio.ClosedResourceError("this connection was closed")
         if self._failure is not None:
-            raise self._broken_error()
-        if self._eof_sent:
-            raise trio.ClosedResourceError("nothing can be sent after close_notify")
+            return self._broken_error()
         if self._sending:
-            raise trio.BrokenResourceError("an earlier write was cancelled half-way")
+            return trio.BrokenResourceError("an earlier write was cancelled half-way")
+        return trio.ClosedResourceError("nothing can be sent after close_notify")
 
-    def _encrypt(self, data: memoryview) -> None:
-        """Encrypt all of ``data``, into what is pending."""
+    def _encrypted(self, data: bytes | memoryview) -> bytes:
         write, read = self._ssl.write, self._to_peer.read
-        parts: list[bytes | memoryview] = [self._pending] if self._pending else []
-        start = 0
         try:
+            start = write(data[:RECORD_BYTES])
+            if start == len(data):
+                return read()
+            parts = [read()]
+            # Records are smaller where the peer has asked for that (RFC 6066, 4).
             while start < len(data):
                 start += write(data[start : start + RECORD_BYTES])
                 parts.append(read())
@@ -383,14 +401,15 @@ class TlsTransport:
             )
             self._fail(text, error)
             raise self._broken_error() from error
-        self._pending = memoryview(parts[0] if len(parts) == 1 else b"".join(parts))
-        self._in_flight = len(data)
+        return b"".join(parts)
 
     def _collect(self) -> None:
         """Take what OpenSSL wants to send."""
         if self._to_peer.pending:
-            new = self._to_peer.read()
-            self._pending = memoryview(b"".join((self._pending, new)))
+            self._pending = memoryview(self._pending_and(self._to_peer.read()))
+
+    def _pending_and(self, ciphertext: bytes) -> bytes:
+        return b"".join((self._pending, ciphertext)) if self._pending else ciphertext
 
     def _give(self) -> None:
         """Give the transport below what it takes at once of what is pending."""
@@ -399,6 +418,8 @@ class TlsTransport:
 
     async def _send_pending(self) -> None:
         """Wait until the transport below has taken a part of what is pending."""
+        if self._sending:
+            raise self._refusal()
         self._sending = True
         try:
             taken = await self._inner.send_some(self._pending)
@@ -449,7 +470,8 @@ class TlsTransport:
         if self._handshaken is not None:
             await self._handshaken.wait()
         if not self._eof_sent:
-            self._check_sendable()
+            if self._closed or self._sending or self._failure is not None:
+                raise self._refusal()
             self._shut_down()
         while self._pending:
             await self._send_pending()

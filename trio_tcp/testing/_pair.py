@@ -12,7 +12,7 @@ from trio_tcp._connection import Connection
 from trio_tcp._events import Observer
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import open_quiet_nursery
-from trio_tcp._options import Timeouts
+from trio_tcp._options import Limits, Timeouts
 from trio_tcp._serve import serve_listeners
 from trio_tcp._serve_connection import Handler
 from trio_tcp._server import Server
@@ -28,6 +28,7 @@ __all__ = ["MemoryServer", "connection_pair", "serve_in_memory"]
 Message = TypeVar("Message")
 
 DEFAULT_TIMEOUTS = Timeouts()
+DEFAULT_LIMITS = Limits()
 
 
 @asynccontextmanager
@@ -101,6 +102,7 @@ async def serve_in_memory(
     codec: Codec[Message, Message],
     *,
     capacity: int = DEFAULT_CAPACITY,
+    limits: Limits = DEFAULT_LIMITS,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     observer: Observer = log_events,
 ) -> AsyncGenerator[MemoryServer[Message], None]:
@@ -112,6 +114,7 @@ async def serve_in_memory(
         handler: ``async def handler(connection)``, called for each client.
         codec: of the server and its clients.
         capacity: bytes that each direction of a connection holds.
+        limits: of the server.
         timeouts: of the server's side.
         observer: of the server's side.
 
@@ -128,6 +131,7 @@ async def serve_in_memory(
         handler,
         [listener],
         codec=codec,
+        limits=limits,
         timeouts=timeouts,
         observer=observer,
     )
