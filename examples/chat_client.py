@@ -8,6 +8,7 @@ pipe or a file. (POSIX only, for the sake of the terminal.)
 """
 
 import argparse
+import math
 import os
 import re
 import shutil
@@ -172,7 +173,8 @@ async def chat(host: str, port: int, name: str | None) -> None:
             host,
             port,
             codec=codecs.Lines(),
-            timeouts=trio_tcp.Timeouts(linger=1),  # a prompt that waits looks stuck
+            # A room may be quiet; but a prompt that waits looks stuck.
+            timeouts=trio_tcp.Timeouts(idle=math.inf, linger=1),
         ) as connection:
             if name:
                 await connection.send(name)

@@ -8,6 +8,7 @@ Join from as many terminals as you like with ``python examples/chat_client.py``,
 
 import argparse
 import logging
+import math
 import re
 import sys
 import textwrap
@@ -153,7 +154,14 @@ def main() -> None:
     parser.add_argument("port", nargs="?", type=int, default=8888, help="0: any")
     port = parser.parse_args().port
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    trio_tcp.run_server(Chat().handle, port, host="127.0.0.1", codec=codecs.Lines())
+    trio_tcp.run_server(
+        Chat().handle,
+        port,
+        host="127.0.0.1",
+        codec=codecs.Lines(),
+        # A room may be quiet, and whoever only listens is welcome.
+        timeouts=trio_tcp.Timeouts(first_message=math.inf, idle=math.inf),
+    )
 
 
 if __name__ == "__main__":

@@ -258,6 +258,7 @@ class Ending:
     def _report(self) -> None:
         self._incoming.report_garbage()
         self._incoming.release()
+        self._outgoing.release()
         del self._group.budget.holders[self._journal.id]
         self._journal.report_ended(self.statistics())
         self._group.writers.release()

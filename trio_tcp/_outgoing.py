@@ -21,9 +21,10 @@ nothing queued may always queue something, so that each makes progress.
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar, final
+from collections.abc import Callable
+from typing import Final, final
 
 import trio
 
@@ -31,13 +32,12 @@ from trio_tcp._errors import ConnectionClosedError, PeerTooSlowError
 from trio_tcp._group import Group
 from trio_tcp._journal import Journal
 from trio_tcp._patience import Patience
+from trio_tcp._timers import Timer
 from trio_tcp._transport import Transport
 from trio_tcp._writers import Worker
 from trio_tcp.codecs import Buffer
 
 __all__ = ["HIGH_WATER_BYTES", "Outgoing"]
-
-T = TypeVar("T")
 
 HIGH_WATER_BYTES: Final = 64 << 10
 """Full at 64 KiB, as with asyncio and Netty. One message may exceed it: a full queue
@@ -83,10 +83,10 @@ class Outgoing:
         "_packed",
         "_patience",
         "_progress",
-        "_stall",
-        "_stalled_at",
+        "_timer",
         "_transport",
         "_waiting",
+        "_waits_since",
         "_writer",
         "bytes_held",
         "bytes_queued",
@@ -116,8 +116,8 @@ class Outgoing:
         self._progress: trio.Event | None = None
         self._eof_sent: trio.Event | None = None
         self._writer: Worker | None = None  # while a task writes
-        self._stall: trio.CancelScope | None = None  # while that waits for the peer
-        self._stalled_at = 0.0
+        self._waits_since = math.inf  # that the stream takes something
+        self._timer: Timer | None = None  # for that
         self.bytes_held = 0
         self.bytes_queued = 0
         self.bytes_sent = 0
@@ -253,42 +253,60 @@ class Outgoing:
             while self._frames:
                 data = memoryview(self._take())
                 while data:
-                    taken = await self._in_time(self._transport.send_some(data))
+                    self._start_to_wait()
+                    taken = await self._transport.send_some(data)
                     data = data[taken:]
                     self._sent(taken)
                     self._hold()
             if self._eof_sent is not None and not self._eof_sent.is_set():
-                await self._in_time(self._transport.send_eof())
+                self._start_to_wait()
+                await self._transport.send_eof()
         except Exception as error:  # noqa: BLE001 - a user's stream may raise any
             self._fail(error)
         finally:
+            self._stop_waiting()
             self._writer = None
             if self._eof_sent is not None:
                 self._eof_sent.set()
 
-    async def _in_time(self, sending: Awaitable[T]) -> T:
-        """Let the stream take its time, but not too much of it.
-
-        Raises:
-            PeerTooSlowError: the peer took nothing.
-        """
-        self._stalled_at = trio.current_time()
-        seconds = self._patience.timeouts.write
-        with trio.CancelScope(deadline=self._stalled_at + seconds) as self._stall:
-            return await sending
-        raise PeerTooSlowError("write", self._patience.timeouts.write)
+    def _start_to_wait(self) -> None:
+        """Start the clock: the stream is to take something."""
+        timers = self._group.timers
+        if self._timer is None:
+            self._timer = timers.open(self._stalled)
+        self._waits_since = timers.now()
+        self.rearm()
 
     def rearm(self) -> None:
-        """Notice that the timeouts have been replaced."""
-        if self._stall is not None:
-            self._stall.deadline = self._stalled_at + self._patience.timeouts.write
+        """Set the clock, by the timeouts as they are now."""
+        timer = self._timer
+        if timer is not None and self._waits_since < math.inf:
+            timer.deadline = self._waits_since + self._patience.timeouts.write
+            if timer.deadline < timer.looked_at:
+                self._group.timers.look(timer)
+
+    def _stop_waiting(self) -> None:
+        self._waits_since = math.inf
+        if self._timer is not None:
+            self._timer.deadline = math.inf
+
+    def _stalled(self) -> None:
+        """The peer took nothing for too long."""
+        if self._writer is not None:
+            self._writer.cancel()
+        self._fail(PeerTooSlowError("write", self._patience.timeouts.write))
+        self._gave_up()
+
+    def release(self) -> None:
+        """Let go of what the group has of this; nobody writes any more."""
+        if self._timer is not None:
+            self._group.timers.close(self._timer)
+            self._timer = None
 
     def _fail(self, error: Exception) -> None:
         if not isinstance(error, trio.ClosedResourceError):
             self._journal.break_with(error)
         self.drop()
-        if isinstance(error, PeerTooSlowError):
-            self._gave_up()
 
     def _sent(self, count: int) -> None:
         self.bytes_sent += count
