@@ -95,6 +95,8 @@ from trio_tcp._events import (
 )
 from trio_tcp._framed import framed
 from trio_tcp._inherited import inherited_listeners, listener_from_fd
+from trio_tcp._listen import open_tcp_listeners
+from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
 from trio_tcp._options import Limits, Timeouts, Tls
 from trio_tcp._proxy_header import ProxyHeader
@@ -166,6 +168,8 @@ __all__ = [
     "listener_from_fd",
     "log_events",
     "open_connection",
+    "open_tcp_listeners",
+    "open_unix_listener",
     "run_server",
     "serve_listeners",
     "serve_tcp",

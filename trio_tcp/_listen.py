@@ -33,11 +33,13 @@ Place: TypeAlias = tuple[int, int, int, SockAddr]
 async def open_tcp_listeners(
     port: int,
     *,
-    host: str | bytes | None,
-    backlog: int | None,
-    reuse_port: bool,
+    host: str | bytes | None = None,
+    backlog: int | None = None,
+    reuse_port: bool = False,
 ) -> list[trio.SocketListener]:
     """Listen over TCP, on the same port of every address of a host.
+
+    What `serve_tcp` does first; for `serve_listeners` with several kinds of them.
 
     As `trio.open_tcp_listeners`, with these differences. With port 0 and several
     addresses (IPv4 and IPv6), Trio lets the system choose for each; clients need one

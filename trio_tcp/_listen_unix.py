@@ -33,7 +33,7 @@ import trio
 
 from trio_tcp._listen import backlog_size
 
-__all__ = ["unix_listener"]
+__all__ = ["open_unix_listener"]
 
 ALL_PERMISSIONS: Final = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 
@@ -49,7 +49,7 @@ Identity: TypeAlias = tuple[int, int, int]
 
 
 @asynccontextmanager
-async def unix_listener(
+async def open_unix_listener(
     path: str | os.PathLike[str],
     *,
     mode: int | None = None,
@@ -86,7 +86,7 @@ async def unix_listener(
 
     Example::
 
-        async with unix_listener("/run/echo.sock", mode=0o660) as listener:
+        async with open_unix_listener("/run/echo.sock", mode=0o660) as listener:
             await trio_tcp.serve_listeners(echo, [listener], codec=codecs.Lines())
     """
     if not hasattr(socket, "AF_UNIX"):

@@ -131,7 +131,8 @@ class Patience:
             now = self._timers.now()
             self._idle_waited = now - self._idle_since
             self._first_waited += now - self._since
-            self._message_waited += now - self._since
+            if self._held:
+                self._message_waited += now - self._since
 
     def note_sent(self) -> None:
         """Note that something has gone out just now: the connection is not idle."""

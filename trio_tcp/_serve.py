@@ -18,7 +18,7 @@ from trio_tcp._events import Event, Observer, ServerStarted, notify
 from trio_tcp._group import Group
 from trio_tcp._handshake import check_side
 from trio_tcp._listen import address_of, open_tcp_listeners
-from trio_tcp._listen_unix import unix_listener
+from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import ungrouped
 from trio_tcp._options import Limits, Timeouts, Tls
@@ -259,7 +259,7 @@ async def serve_unix(
     """
     if tls is not None:
         check_side(tls, server=True)
-    async with unix_listener(path, mode=mode, backlog=backlog) as listener:
+    async with open_unix_listener(path, mode=mode, backlog=backlog) as listener:
         await serve_listeners(
             handler,
             [listener],

@@ -15,7 +15,6 @@ import trio
 import trio_tcp
 from tests.integration.loopback import LOOPBACK, PROGRAMS
 from trio_tcp import codecs
-from trio_tcp._inherited import inherited_listeners, listener_from_fd
 
 LINES = codecs.Lines()
 
@@ -107,10 +106,10 @@ async def test_a_socket_of_systemds_that_does_not_listen_is_an_error() -> None:
 def test_without_systemd_there_are_no_listeners(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """So that ``inherited_listeners() or ...`` works by hand."""
+    """So that ``trio_tcp.inherited_listeners() or ...`` works by hand."""
     monkeypatch.delenv("LISTEN_PID", raising=False)
     monkeypatch.delenv("LISTEN_FDS", raising=False)
-    assert inherited_listeners() == []
+    assert trio_tcp.inherited_listeners() == []
 
 
 def test_sockets_for_another_process_are_not_taken(
@@ -120,7 +119,7 @@ def test_sockets_for_another_process_are_not_taken(
     monkeypatch.setenv("LISTEN_PID", str(os.getppid()))
     monkeypatch.setenv("LISTEN_FDS", "1")
     monkeypatch.setenv("LISTEN_FDNAMES", "echo")
-    assert inherited_listeners() == []
+    assert trio_tcp.inherited_listeners() == []
     assert not [name for name in os.environ if name.startswith("LISTEN_")]
 
 
@@ -133,13 +132,13 @@ def test_a_variable_that_is_no_number_is_an_error(
     monkeypatch.setenv("LISTEN_FDS", "0")
     monkeypatch.setenv(name, "-1")
     with pytest.raises(ValueError, match=f"{name} is no number: '-1'"):
-        inherited_listeners()
+        trio_tcp.inherited_listeners()
 
 
 def test_a_listener_can_be_made_before_trio_runs() -> None:
     """By a program that parses its arguments first."""
     with socket.create_server((LOOPBACK, 0)) as sock:
-        listener = listener_from_fd(os.dup(sock.fileno()))
+        listener = trio_tcp.listener_from_fd(os.dup(sock.fileno()))
     trio.run(listener.aclose)
 
 
@@ -148,7 +147,7 @@ async def test_the_descriptor_is_closed_with_its_listener() -> None:
     with socket.create_server((LOOPBACK, 0)) as sock:
         fd = os.dup(sock.fileno())
         os.set_inheritable(fd, True)
-        async with listener_from_fd(fd) as listener:
+        async with trio_tcp.listener_from_fd(fd) as listener:
             assert listener.socket.fileno() == fd
             assert not os.get_inheritable(fd)
             assert not os.get_blocking(fd)
@@ -161,7 +160,7 @@ def test_a_descriptor_that_is_not_open_is_refused() -> None:
     reading, writing = os.pipe()
     os.close(writing)
     with pytest.raises(OSError, match=f"descriptor {writing}: Bad file") as caught:
-        listener_from_fd(writing)
+        trio_tcp.listener_from_fd(writing)
     os.close(reading)
     assert caught.value.errno == errno.EBADF
 
@@ -171,7 +170,7 @@ def test_a_descriptor_that_is_no_socket_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as file:
         fd = file.fileno()
         with pytest.raises(OSError, match=f"descriptor {fd}: Socket op") as caught:
-            listener_from_fd(fd)
+            trio_tcp.listener_from_fd(fd)
         assert caught.value.errno == errno.ENOTSOCK
         file.write("still open")
     assert (tmp_path / "log").read_text() == "still open"
@@ -182,7 +181,7 @@ def test_a_socket_that_is_no_stream_is_refused() -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
         fd = sock.fileno()
         with pytest.raises(ValueError, match=f"descriptor {fd} is a SOCK_DGRAM"):
-            listener_from_fd(fd)
+            trio_tcp.listener_from_fd(fd)
         os.fstat(fd)
 
 
@@ -192,11 +191,11 @@ def test_a_socket_that_does_not_listen_is_refused() -> None:
     with left, right:
         fd = left.fileno()
         with pytest.raises(ValueError, match=f"descriptor {fd} .* does not listen"):
-            listener_from_fd(fd)
+            trio_tcp.listener_from_fd(fd)
         left.send(b"still open")
         assert right.recv(100) == b"still open"
 
 
 def test_a_negative_descriptor_is_refused() -> None:
     with pytest.raises(ValueError, match="not negative, as -1 is"):
-        listener_from_fd(-1)
+        trio_tcp.listener_from_fd(-1)

@@ -17,7 +17,9 @@ from trio.testing import wait_all_tasks_blocked
 import trio_tcp
 from tests.integration.loopback import LOOPBACK, PROGRAMS, echo, open_descriptors
 from trio_tcp import codecs
-from trio_tcp._listen import PORT_ATTEMPTS, address_of, open_tcp_listeners
+
+PORT_ATTEMPTS = 10
+"""How often the system may choose another port."""
 
 LINES = codecs.Lines()
 
@@ -185,15 +187,15 @@ async def open_listeners(
     reuse_port: bool = False,
 ) -> list[trio.SocketListener]:
     """Open listeners, on loopback."""
-    return await open_tcp_listeners(
+    return await trio_tcp.open_tcp_listeners(
         port, host=host, backlog=backlog, reuse_port=reuse_port
     )
 
 
 def addresses(listeners: Sequence[trio.SocketListener]) -> list[trio_tcp.TcpAddress]:
     """Return where they listen."""
-    found = [address_of(listener) for listener in listeners]
-    return [address for address in found if isinstance(address, trio_tcp.TcpAddress)]
+    names = [listener.socket.getsockname() for listener in listeners]
+    return [trio_tcp.TcpAddress(host, port) for host, port, *_ in names]
 
 
 async def close(*listeners: trio.SocketListener) -> None:

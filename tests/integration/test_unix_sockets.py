@@ -26,7 +26,9 @@ from tests.integration.loopback import (
     run_program,
 )
 from trio_tcp import CloseReason, codecs
-from trio_tcp._listen_unix import LOCK_SECONDS, unix_listener
+
+LOCK_SECONDS = 5.0
+"""How long a directory may be locked."""
 
 
 async def start(
@@ -145,7 +147,7 @@ async def test_its_permissions_are_exactly_the_mode(
     """Whatever the umask takes away or lets through."""
     path = tmp_path / "socket"
     with umask(mask):
-        async with unix_listener(path, mode=mode):
+        async with trio_tcp.open_unix_listener(path, mode=mode):
             assert permissions(path) == mode
 
 
@@ -153,7 +155,7 @@ async def test_without_a_mode_the_umask_decides(tmp_path: Path) -> None:
     """As for every other file."""
     path = tmp_path / "socket"
     with umask(0o027):
-        async with unix_listener(path):
+        async with trio_tcp.open_unix_listener(path):
             assert permissions(path) == 0o750
 
 
@@ -170,7 +172,7 @@ async def test_it_never_has_more_permissions_than_its_mode() -> None:
 
             async def listen_again_and_again() -> None:
                 while True:
-                    async with unix_listener(path, mode=0):
+                    async with trio_tcp.open_unix_listener(path, mode=0):
                         await trio.lowlevel.checkpoint()
 
             nursery.start_soon(listen_again_and_again)
@@ -189,7 +191,7 @@ async def test_the_stale_file_of_a_killed_server_is_replaced(
         await talk(path)
     assert program.process.returncode == -signal.SIGKILL
     assert path.is_socket()
-    async with unix_listener(path) as listener:
+    async with trio_tcp.open_unix_listener(path) as listener:
         await serve(nursery, listener)
         await talk(path)
         nursery.cancel_scope.cancel()
@@ -200,11 +202,11 @@ async def test_a_live_server_is_not_replaced_and_does_not_notice(
 ) -> None:
     """The error names the path."""
     path = tmp_path / "socket"
-    async with unix_listener(path) as listener:
+    async with trio_tcp.open_unix_listener(path) as listener:
         server = await serve(nursery, listener)
         for _ in range(10):
             with pytest.raises(OSError, match="in use") as caught:
-                async with unix_listener(path):
+                async with trio_tcp.open_unix_listener(path):
                     pass
             assert caught.value.errno == errno.EADDRINUSE
             assert caught.value.filename == str(path)
@@ -224,7 +226,7 @@ async def test_a_socket_that_only_has_the_path_keeps_it(
     with socket.socket(socket.AF_UNIX, kind) as sock:
         sock.bind(str(path))
         with pytest.raises(OSError, match="in use") as caught:
-            async with unix_listener(path):
+            async with trio_tcp.open_unix_listener(path):
                 pass
     assert caught.value.errno == errno.EADDRINUSE
     assert path.is_socket()
@@ -245,7 +247,7 @@ async def test_a_server_that_is_too_busy_to_answer_is_not_replaced(
                 client.setblocking(False)
                 client.connect(str(path))
         with pytest.raises(OSError, match="in use"):
-            async with unix_listener(path):
+            async with trio_tcp.open_unix_listener(path):
                 pass
 
 
@@ -275,7 +277,7 @@ async def test_what_is_no_socket_is_refused_and_left_alone(
     make(path)
     before = path.lstat()
     with pytest.raises(OSError, match="is not a socket and is left alone") as caught:
-        async with unix_listener(path):
+        async with trio_tcp.open_unix_listener(path):
             pass
     assert caught.value.errno == errno.EADDRINUSE
     assert caught.value.filename == str(path)
@@ -293,14 +295,14 @@ async def test_of_servers_that_start_at_once_exactly_one_can(tmp_path: Path) -> 
 async def test_its_file_is_removed_at_the_end(tmp_path: Path) -> None:
     """Nothing else is left in the directory, at any time."""
     path = tmp_path / "socket"
-    async with unix_listener(path):
+    async with trio_tcp.open_unix_listener(path):
         assert os.listdir(tmp_path) == [path.name]
     assert os.listdir(tmp_path) == []
 
 
 async def test_its_file_is_removed_when_it_is_cancelled(tmp_path: Path) -> None:
     with trio.CancelScope() as scope:
-        async with unix_listener(tmp_path / "socket"):
+        async with trio_tcp.open_unix_listener(tmp_path / "socket"):
             scope.cancel()
             await trio.sleep_forever()
     assert os.listdir(tmp_path) == []
@@ -309,7 +311,7 @@ async def test_its_file_is_removed_when_it_is_cancelled(tmp_path: Path) -> None:
 async def test_a_file_that_has_replaced_its_own_is_left_alone(tmp_path: Path) -> None:
     """As that of a server that asks nobody."""
     path = tmp_path / "socket"
-    async with unix_listener(path):
+    async with trio_tcp.open_unix_listener(path):
         path.unlink()
         path.write_text("precious")
     assert path.read_text() == "precious"
@@ -322,7 +324,7 @@ async def test_the_file_of_a_successor_is_left_alone(tmp_path: Path) -> None:
     """
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as successor:
-        async with unix_listener(path) as listener:
+        async with trio_tcp.open_unix_listener(path) as listener:
             made = path.stat().st_mtime_ns
             clock = tmp_path / "clock"
             clock.touch()
@@ -342,7 +344,7 @@ async def test_the_end_is_no_error_where_its_file_cannot_be_removed(
     """As where its directory is gone."""
     directory = tmp_path / "directory"
     directory.mkdir()
-    async with unix_listener(directory / "socket"):
+    async with trio_tcp.open_unix_listener(directory / "socket"):
         (directory / "socket").unlink()
         directory.rmdir()
 
@@ -352,7 +354,7 @@ async def test_a_relative_path_is_found_from_everywhere(
 ) -> None:
     """The process may change its directory while the server runs."""
     monkeypatch.chdir(tmp_path)
-    async with unix_listener("socket") as listener:
+    async with trio_tcp.open_unix_listener("socket") as listener:
         server = await serve(nursery, listener)
         assert str(server.addresses[0]) == "unix:socket"
         monkeypatch.chdir("/")
@@ -364,7 +366,7 @@ async def test_a_relative_path_is_found_from_everywhere(
 async def test_clients_are_told_the_path(nursery: trio.Nursery, tmp_path: Path) -> None:
     """And the server says the same."""
     path = tmp_path / "socket"
-    async with unix_listener(path, mode=0o600) as listener:
+    async with trio_tcp.open_unix_listener(path, mode=0o600) as listener:
         server = await serve(nursery, listener)
         assert server.addresses == (trio_tcp.UnixAddress(str(path)),)
         with socket.socket(socket.AF_UNIX) as client:
@@ -377,12 +379,15 @@ async def test_an_abstract_name_has_no_file(nursery: trio.Nursery) -> None:
     """It is gone with its socket."""
     name = f"\0trio_tcp test {os.getpid()}"
     for _ in range(2):
-        async with trio.open_nursery() as servers, unix_listener(name) as listener:
+        async with (
+            trio.open_nursery() as servers,
+            trio_tcp.open_unix_listener(name) as listener,
+        ):
             server = await serve(servers, listener)
             assert server.addresses == (trio_tcp.UnixAddress(name),)
             await talk(name)
             with pytest.raises(OSError, match="in use") as caught:
-                async with unix_listener(name):
+                async with trio_tcp.open_unix_listener(name):
                     pass
             assert caught.value.errno == errno.EADDRINUSE
             servers.cancel_scope.cancel()
@@ -394,10 +399,10 @@ async def test_a_path_can_have_107_bytes_and_no_more(
 ) -> None:
     """That is Linux's limit; the longest has no room for another name beside it."""
     monkeypatch.chdir(tmp_path)
-    async with unix_listener("x" * 107):
+    async with trio_tcp.open_unix_listener("x" * 107):
         pass
     with pytest.raises(OSError, match="too long") as caught:
-        async with unix_listener("x" * 108):
+        async with trio_tcp.open_unix_listener("x" * 108):
             pass
     assert caught.value.errno == errno.ENAMETOOLONG
     assert os.listdir(tmp_path) == []
@@ -405,7 +410,7 @@ async def test_a_path_can_have_107_bytes_and_no_more(
 
 async def test_a_missing_directory_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
-        async with unix_listener(tmp_path / "missing" / "socket"):
+        async with trio_tcp.open_unix_listener(tmp_path / "missing" / "socket"):
             pass
     assert caught.value.filename == str(tmp_path / "missing")
 
@@ -426,7 +431,7 @@ async def test_what_is_no_path_or_mode_is_refused(
 ) -> None:
     """Before anything is opened."""
     with pytest.raises(error, match=text):
-        async with unix_listener(path, mode=mode):
+        async with trio_tcp.open_unix_listener(path, mode=mode):
             pass
 
 
@@ -436,7 +441,7 @@ async def test_a_python_without_unix_sockets_says_so(
     """As on Windows."""
     monkeypatch.delattr(socket, "AF_UNIX")
     with pytest.raises(RuntimeError, match="no Unix sockets"):
-        async with unix_listener(tmp_path / "socket"):
+        async with trio_tcp.open_unix_listener(tmp_path / "socket"):
             pass
 
 
@@ -458,7 +463,7 @@ async def test_it_waits_for_another_server_that_starts_beside_it(
     path = tmp_path / "socket"
 
     async def listen() -> None:
-        async with unix_listener(path):
+        async with trio_tcp.open_unix_listener(path):
             pass
 
     async with trio.open_nursery() as nursery:
@@ -476,7 +481,7 @@ async def test_it_does_not_wait_for_ever(
 ) -> None:
     """Whoever can read a directory can lock it."""
     with locked(tmp_path), pytest.raises(OSError, match="locked for 5") as caught:
-        async with unix_listener(tmp_path / "socket"):
+        async with trio_tcp.open_unix_listener(tmp_path / "socket"):
             pass
     assert caught.value.errno == errno.EAGAIN
     assert caught.value.filename == str(tmp_path)
@@ -495,7 +500,7 @@ async def test_when_it_is_cancelled_while_it_waits_nothing_has_happened(
                 scope.cancel()
 
             nursery.start_soon(cancel)
-            async with unix_listener(tmp_path / "socket"):
+            async with trio_tcp.open_unix_listener(tmp_path / "socket"):
                 pass
     assert scope.cancelled_caught
     assert open_descriptors() == before
@@ -511,7 +516,7 @@ async def test_the_end_waits_for_the_lock_even_if_cancelled(
 
         async def listen() -> None:
             with trio.CancelScope() as scope:
-                async with unix_listener(path):
+                async with trio_tcp.open_unix_listener(path):
                     scope.cancel()
                     lock.enter_context(locked(tmp_path))
 
@@ -529,10 +534,10 @@ async def test_the_end_waits_for_the_lock_but_not_for_ever(
     """Then the file stays, and is stale."""
     path = tmp_path / "socket"
     with ExitStack() as lock:
-        async with unix_listener(path):
+        async with trio_tcp.open_unix_listener(path):
             lock.enter_context(locked(tmp_path))
         assert autojump_clock.current_time() < LOCK_SECONDS + 1
         assert path.is_socket()
-    async with unix_listener(path):
+    async with trio_tcp.open_unix_listener(path):
         pass
     assert not path.exists()

@@ -13,7 +13,7 @@ import sys
 
 import trio
 
-from trio_tcp._listen_unix import unix_listener
+import trio_tcp
 
 CONTENDERS = 4
 
@@ -21,7 +21,7 @@ CONTENDERS = 4
 async def contend(path: str, report: int) -> None:
     """Listen for good, or fail because another one does."""
     try:
-        async with unix_listener(path):
+        async with trio_tcp.open_unix_listener(path):
             os.write(report, b"w")
             await trio.sleep_forever()
     except OSError as error:

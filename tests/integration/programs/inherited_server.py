@@ -8,7 +8,6 @@ import trio
 
 import trio_tcp
 from trio_tcp import codecs
-from trio_tcp._inherited import inherited_listeners, listener_from_fd
 
 CHILD = """
 import os
@@ -35,9 +34,9 @@ async def answer(connection: trio_tcp.Connection[str, str]) -> None:
 async def main(descriptors: list[int]) -> None:
     """Serve until killed."""
     listeners = (
-        [listener_from_fd(fd) for fd in descriptors]
+        [trio_tcp.listener_from_fd(fd) for fd in descriptors]
         if descriptors
-        else inherited_listeners()
+        else trio_tcp.inherited_listeners()
     )
     await trio_tcp.serve_listeners(answer, listeners, codec=codecs.Lines())
 

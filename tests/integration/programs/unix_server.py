@@ -8,7 +8,6 @@ import trio
 
 import trio_tcp
 from trio_tcp import codecs
-from trio_tcp._listen_unix import unix_listener
 
 
 async def echo(connection: trio_tcp.Connection[str, str]) -> None:
@@ -19,7 +18,7 @@ async def echo(connection: trio_tcp.Connection[str, str]) -> None:
 
 async def main(path: str) -> None:
     """Listen, and serve until killed."""
-    async with unix_listener(path) as listener:
+    async with trio_tcp.open_unix_listener(path) as listener:
         sys.stdout.write("listening\n")
         sys.stdout.flush()
         await trio_tcp.serve_listeners(echo, [listener], codec=codecs.Lines())
