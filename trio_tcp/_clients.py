@@ -63,6 +63,8 @@ class Clients(Generic[In, Out]):
                         codec=self.codec,
                         timeouts=self.timeouts,
                         group=self.group,
+                        # As it was: one that is gone has no address any more.
+                        peer=arrival.peer,
                         proxy_header=arrival.header,
                         received=arrival.received,
                         awaits_first=True,

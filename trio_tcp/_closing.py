@@ -32,7 +32,7 @@ from trio_tcp._group import Group
 from trio_tcp._incoming import Incoming
 from trio_tcp._journal import Journal
 from trio_tcp._outgoing import Outgoing
-from trio_tcp._transport import Transport
+from trio_tcp._transport import TlsTransport, Transport
 
 __all__ = ["Ending"]
 
@@ -95,7 +95,12 @@ class Ending:
         self._outgoing.close()
         try:
             await trio.lowlevel.checkpoint_if_cancelled()
-            everything_said = self._incoming.at_eof and not self._outgoing.bytes_queued
+            everything_said = (
+                self._incoming.at_eof
+                and not self._outgoing.bytes_queued
+                # TLS has an end of its own to send.
+                and not isinstance(self._transport, TlsTransport)
+            )
             if not everything_said and not self._journal.is_broken:
                 await self._say_goodbye(self._incoming.patience.timeouts.linger)
         finally:

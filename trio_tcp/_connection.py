@@ -84,11 +84,11 @@ class Connection(
         codec: Codec[In_co, Out_contra],
         timeouts: Timeouts,
         group: Group,
+        peer: Address | None = None,
         proxy_header: ProxyHeader | None = None,
         received: bytes = b"",
         awaits_first: bool = False,
     ) -> None:
-        peer = None if proxy_header is None else proxy_header.source
         self._transport = transport
         self._codec = codec
         self._group = group

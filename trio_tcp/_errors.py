@@ -211,7 +211,8 @@ class PeerTooSlowError(ConnectionFault, trio.TooSlowError):
     """The peer took longer than one of the connection's `Timeouts` allows.
 
     Attributes:
-        timeout: the name of the timeout: a field of `Timeouts`.
+        timeout: the name of the timeout: a field of `Timeouts`; ``"proxy_protocol"``
+            for `ProxyProtocol.timeout`.
         seconds: how long the peer was given.
     """
 
@@ -222,10 +223,13 @@ class PeerTooSlowError(ConnectionFault, trio.TooSlowError):
 
     def __str__(self) -> str:
         what = _WAITED_FOR.get(self.timeout, "nothing happened")
-        return f"{what} for {self.seconds:g} s (timeouts.{self.timeout})"
+        header = self.timeout == "proxy_protocol"
+        option = "ProxyProtocol.timeout" if header else f"timeouts.{self.timeout}"
+        return f"{what} for {self.seconds:g} s ({option})"
 
 
 _WAITED_FOR = {
+    "proxy_protocol": "the PROXY header was not finished",
     "handshake": "the TLS handshake was not finished",
     "first_message": "the peer began no message",
     "idle": "neither side sent anything",
@@ -268,7 +272,9 @@ class ConnectionBroken(ConnectionFault, trio.BrokenResourceError):
         self.errno = errno
 
     def __str__(self) -> str:
-        reason = "" if self.errno is None else f": {os.strerror(self.errno)}"
+        if self.errno is not None:
+            return f"the connection is broken: {os.strerror(self.errno)}"
+        reason = "" if self.__cause__ is None else f": {self.__cause__}"
         return f"the connection is broken{reason}"
 
 

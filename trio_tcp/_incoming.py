@@ -157,11 +157,18 @@ class Incoming(Generic[In]):
             chunk = await self._read()
         except trio.ClosedResourceError:
             self._raise_interruption()
+        except CloseNotifyMissingError:
+            self._broken = True
+            buffer = self._decoder.buffer
+            error = CloseNotifyMissingError(len(buffer.data) - buffer.start)
+            raise self._journal.break_with(error) from None
         except Exception as error:  # noqa: BLE001 - a user's stream may raise any
             self._broken = True
             raise self._journal.break_with(error)  # noqa: B904 - it has its cause
         finally:
             self._waiting = False
+            if self._read_ahead is not None:
+                self._read_ahead.receiver_left()
             self.patience.stop(something_came=bool(chunk))
         if chunk is not None:
             self._take(chunk)
@@ -289,7 +296,9 @@ class Incoming(Generic[In]):
     async def wait_for_end(self) -> None:
         """Wait until the stream has ended or is closed, reading ahead a little."""
         if self._read_ahead is None and not self._is_over():
-            self._read_ahead = ReadAhead(self._transport)
+            self._read_ahead = ReadAhead(
+                self._transport, receiver_here=self._waiting
+            )
             self._read = self._read_ahead.receive_some
             self.interrupt()  # one that reads past it comes back to read through it
         if not self._is_over() and self._read_ahead is not None:

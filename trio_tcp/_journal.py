@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import ssl
 from typing import TypeVar, final
 
 import trio
@@ -109,10 +110,7 @@ class Journal:
         cause = self._broken
         if isinstance(cause, ConnectionFault):
             return self.mine(copy.copy(cause))
-        number = (
-            None if cause is None else getattr(cause.__cause__ or cause, "errno", None)
-        )
-        error = self.mine(ConnectionBroken(number))
+        error = self.mine(ConnectionBroken(_errno_of(cause)))
         error.__cause__ = cause
         return error
 
@@ -170,6 +168,15 @@ class Journal:
             seconds=trio.current_time() - self.opened_at,
         )
         notify(self._observer, event)
+
+
+def _errno_of(cause: Exception | None) -> int | None:
+    """Return the system's number for what has broken a stream, if it has one."""
+    error = cause and (cause.__cause__ or cause)
+    # OpenSSL's errors are OSErrors, but their numbers are its own.
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+        return error.errno
+    return None
 
 
 def _reason_of(error: Exception) -> CloseReason:

@@ -21,6 +21,11 @@ __all__ = ["ReadAhead"]
 class ReadAhead:
     """A transport's receiving side, shared by a receiver and those who watch its end.
 
+    Args:
+        transport: below.
+        receiver_here: a receiver reads from it already, past this. `receiver_left` is
+            called when it does not any more.
+
     Attributes:
         ended: the stream has ended, well or badly.
         closed: there is nothing more to watch.
@@ -40,11 +45,11 @@ class ReadAhead:
         "watchers",
     )
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, *, receiver_here: bool) -> None:
         self._transport = transport
         self._held = bytearray()
         self._error: Exception | None = None
-        self._receiver_here = False  # it reads, or is about to
+        self._receiver_here = receiver_here  # it reads, or is about to
         self._watcher_reads = False
         self._interrupted = False
         self._changed = trio.lowlevel.ParkingLot()
@@ -61,18 +66,22 @@ class ReadAhead:
                 self._transport.interrupt_receive()
                 while self._watcher_reads:
                     await self._changed.park()
-            if self._interrupted:
-                raise trio.ClosedResourceError("receiving was interrupted")
             if self._held:
                 return self.take()
+            if self._interrupted:
+                raise trio.ClosedResourceError("receiving was interrupted")
             if not self.ended:
                 return await self._read()
             if self._error is not None:
                 raise self._error
             return b""
         finally:
-            self._receiver_here = False
-            self._changed.unpark_all()
+            self.receiver_left()
+
+    def receiver_left(self) -> None:
+        """Note that the receiver reads no more: those who watch may."""
+        self._receiver_here = False
+        self._changed.unpark_all()
 
     def interrupt_receive(self) -> None:
         """As the transport's; wakes those who watch, too."""
