@@ -32,7 +32,8 @@ def test_every_promise_of_the_demo_is_kept() -> None:
         r"tom  echo  truncated +0 +0 +9 +0",
         r"eve  echo  protocol error +0 +0 +[\d,]+ +0",
         r"sid  chat  closed here +1 +\d+ +4 +[\d,]+",
-        r"all  echo  7 connections +3,006 +3,006 +[\d,]+ +[\d,]+",
+        r"dot  echo  drained +2 +2 +21 +21",
+        r"all  echo  8 connections +3,008 +3,008 +[\d,]+ +[\d,]+",
         r"All \d+ promises \(ok\) were kept\.",
     ]:
         assert re.search(f"^ *{line}$", ended.stdout, re.MULTILINE), line

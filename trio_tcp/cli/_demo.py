@@ -68,6 +68,7 @@ async def play(story: Story) -> None:
             async with echo_stage.client("ann") as ann:
                 await many_at_once(story, echo_stage, ann)
                 await misbehaviour(story, echo_stage, ann)
+                await draining(story, echo_stage, ann)
             await stalling(story, chat_stage)
             await figures(story, stages)
             nursery.cancel_scope.cancel()
@@ -132,6 +133,37 @@ async def misbehaviour(story: Story, stage: Stage, ann: Connection) -> None:
         with suppress(trio.BrokenResourceError):  # cut off before she is through
             await eve.send_all(bytes(1 << 20))
         await check("eve", CloseReason.PROTOCOL_ERROR)
+
+
+async def draining(story: Story, stage: Stage, ann: Connection) -> None:
+    """The server stops while one client waits, and one is in the middle of a line."""
+    story.chapter("The echo server stops, and nobody loses anything")
+    async with stage.bare_client("dot") as dot:
+        story.tell("dot", "sends a line, and half of another")
+        await dot.send_all(b"one line\nhalf a l")
+        await dot.receive_some()  # the answer: the server has the half, too
+        report: list[trio_tcp.DrainReport] = []
+
+        async def drain() -> None:
+            report.append(await stage.server.drain())
+
+        async with trio.open_nursery() as nursery:
+            story.tell(stage.name, "drains")
+            nursery.start_soon(drain)
+            rest = [line async for line in ann]
+            story.promise("ann, who waits, is told at once that this is all", rest, [])
+            await ann.aclose()
+            story.tell("dot", "sends the other half")
+            await dot.send_all(b"ine\n")
+            answer = b"".join([chunk async for chunk in dot])
+            story.promise("and is answered", answer, b"half a line\n")
+            await dot.aclose()
+    [one] = report
+    story.promise(
+        "the report: two have finished, none was cancelled or aborted",
+        (one.finished, one.cancelled, one.aborted),
+        (2, 0, 0),
+    )
 
 
 async def stalling(story: Story, stage: Stage) -> None:
