@@ -32,9 +32,10 @@ class Gate:
     """
 
     def __init__(self) -> None:
-        self.is_open = True
+        self.is_open: bool = True
         self._is_shut = False
         self._moved = trio.Event()
+        self._left = trio.lowlevel.ParkingLot()
         self._scopes: set[trio.CancelScope] = set()
 
     def open(self) -> None:
@@ -68,6 +69,12 @@ class Gate:
                     return
                 finally:
                     self._scopes.remove(scope)
+                    self._left.unpark_all()
+
+    async def wait_until_left(self) -> None:
+        """Wait until no accept loop runs; after `shut`, none will any more."""
+        while self._scopes:
+            await self._left.park()
 
 
 async def accept_forever(

@@ -41,11 +41,12 @@ class Admission:
     """
 
     def __init__(self, limits: Limits, observer: Observer) -> None:
-        self.taken = 0
+        self.taken: int = 0
         self.rejected: Counter[str] = Counter()
         self._limits = limits
         self._observer = observer
         self._room = trio.lowlevel.ParkingLot()
+        self._emptied = trio.lowlevel.ParkingLot()
         self._addresses: Counter[str] = Counter()
         self._tokens = math.inf  # the bucket is full at first
         self._tokens_at = trio.current_time()
@@ -94,7 +95,15 @@ class Admission:
         """Give back a slot."""
         self.taken -= 1
         if not self.is_full:
-            self._room.unpark()
+            # All: the loop that wakes first may have no client for this slot.
+            self._room.unpark_all()
+        if not self.taken:
+            self._emptied.unpark_all()
+
+    async def wait_until_empty(self) -> None:
+        """Wait until nobody has a slot."""
+        while self.taken:
+            await self._emptied.park()
 
     def _take_token(self) -> bool:
         """Count against the accept rate: a bucket that holds one second's worth."""

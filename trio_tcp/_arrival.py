@@ -15,7 +15,7 @@ import trio
 
 from trio_tcp._address import Address
 from trio_tcp._admission import UNTRUSTED, Admission
-from trio_tcp._errors import PeerTooSlowError, TrioTcpError
+from trio_tcp._errors import PeerTooSlowError
 from trio_tcp._events import (
     ConnectionRejected,
     HandshakeFailed,
@@ -72,6 +72,7 @@ class Arrivals:
     Attributes:
         tls: for those who come from now on.
         pending: the scopes of those who are not through yet.
+        broken_off: how many have been closed by `close`.
     """
 
     def __init__(
@@ -85,11 +86,19 @@ class Arrivals:
     ) -> None:
         self.tls = tls
         self.pending: set[trio.CancelScope] = set()
+        self.broken_off: int = 0
+        self._is_closed = False
         self._admission = admission
         self._proxy_protocol = proxy_protocol
         self._timeouts = timeouts
         self._observer = observer
         self._farewells = 0
+
+    def close(self) -> None:
+        """Close those who are not through yet, and who come from now on."""
+        self._is_closed = True
+        for scope in self.pending:
+            scope.cancel()
 
     async def see_in(self, stream: trio.abc.Stream) -> Arrival | None:
         """See a client in, who has a slot.
@@ -104,10 +113,13 @@ class Arrivals:
             return await self._see_in(arrival)
         with trio.CancelScope() as scope:
             self.pending.add(scope)
+            if self._is_closed:
+                scope.cancel()
             try:
                 return await self._see_in(arrival)
             finally:
                 self.pending.remove(scope)
+        self.broken_off += 1
         return None
 
     async def _see_in(self, arrival: Arrival) -> Arrival | None:
@@ -124,12 +136,15 @@ class Arrivals:
                 await self._reject(arrival, "max_per_address")
         except _RefusedError as error:
             await self._reject(arrival, str(error))
-        except (TrioTcpError, trio.BrokenResourceError) as error:
+        except trio.TrioInternalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a user's stream may raise any
             # Not aborted: a reset could overtake TLS's alert, which says what is wrong.
             await arrival.transport.aclose()
             peer, stage = arrival.peer, arrival.stage
             failed = HandshakeFailed(peer=peer, stage=stage, error=error)
             notify(self._observer, failed)
+            error.__traceback__ = None  # it has this frame: a cycle, with TLS in it
         except BaseException:
             await arrival.transport.aclose()  # noqa: ASYNC102 - does not wait
             raise
@@ -196,7 +211,9 @@ class Arrivals:
                 # Until it has gone: unread bytes of it would make a reset of the end.
                 while await arrival.transport.receive_some():
                     pass
-        except (_RefusedError, TrioTcpError, trio.BrokenResourceError):
-            pass  # it does not want to hear it
+        except trio.TrioInternalError:
+            raise
+        except Exception:  # noqa: BLE001 - it does not want to hear it
+            pass
         finally:
             self._farewells -= 1

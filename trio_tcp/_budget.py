@@ -10,11 +10,15 @@ with clients, its ``maxmemory-clients``). Honest clients hold little, and are no
 from __future__ import annotations
 
 import math
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 from trio_tcp._errors import EvictedError
 
-__all__ = ["Budget", "Holder"]
+__all__ = ["SMALL_BYTES", "Budget", "Holder"]
+
+SMALL_BYTES: Final = 4096
+"""What a connection may hold, as the most of them do, without making others go: a page.
+So much of what it receives is not even counted."""
 
 
 class Holder(Protocol):
@@ -43,8 +47,8 @@ class Budget:
     __slots__ = ("held", "holders", "limit")
 
     def __init__(self) -> None:
-        self.held = 0
-        self.limit = math.inf
+        self.held: int = 0
+        self.limit: float = math.inf
         # A dict, so that the order is that of opening, and a run can be repeated.
         self.holders: dict[int, Holder] = {}
 

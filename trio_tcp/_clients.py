@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar, final
 
 import attrs
@@ -35,7 +36,7 @@ class Clients(Generic[In, Out]):
         arrivals: sees the clients in.
         group: of the connections.
         nursery: where the tasks run.
-        enlist: is told of each connection, before its handler starts.
+        enlist: lists each connection, for the time that its handler runs.
     """
 
     handler: Handler[In, Out]
@@ -45,7 +46,7 @@ class Clients(Generic[In, Out]):
     arrivals: Arrivals
     group: Group
     nursery: trio.Nursery
-    enlist: Callable[[Connection[Any, Any]], None]
+    enlist: Callable[[Connection[Any, Any]], AbstractContextManager[None]]
 
     def start(self, stream: trio.abc.Stream) -> None:
         """Start to serve a client, or to refuse it."""
@@ -69,8 +70,8 @@ class Clients(Generic[In, Out]):
                         received=arrival.received,
                         awaits_first=True,
                     )
-                    self.enlist(connection)
-                    await serve_connection(self.handler, connection)
+                    with self.enlist(connection):
+                        await serve_connection(self.handler, connection)
                 finally:
                     self.admission.leave(arrival.peer)
         finally:

@@ -49,7 +49,9 @@ class Ending:
 
     __slots__ = (
         "_abortive",
+        "_close_is_protected",
         "_closed",
+        "_closing",
         "_group",
         "_incoming",
         "_journal",
@@ -74,6 +76,8 @@ class Ending:
         self._journal = journal
         self._group = group
         self._closed: trio.Event | None = None  # while `aclose` runs, and after it
+        self._closing: trio.CancelScope | None = None  # that it does so in
+        self._close_is_protected = False
         self._abortive = False
         self.handler: trio.CancelScope | None = None
         self.is_too_old = False
@@ -86,26 +90,31 @@ class Ending:
         """Deliver everything, then close; when called again, wait for the first."""
         if self._incoming.closed:
             await trio.lowlevel.checkpoint()
-            if self._closed is not None:
-                await self._closed.wait()
+            await self.wait_for_close()
             return
         self._closed = trio.Event()
         self._journal.end(CloseReason.CLOSED)
         self._incoming.close()
         self._outgoing.close()
         try:
-            await trio.lowlevel.checkpoint_if_cancelled()
-            everything_said = (
-                self._incoming.at_eof
-                and not self._outgoing.bytes_queued
-                # TLS has an end of its own to send.
-                and not isinstance(self._transport, TlsTransport)
-            )
-            if not everything_said and not self._journal.is_broken:
-                await self._say_goodbye(self._incoming.patience.timeouts.linger)
+            with trio.CancelScope(shield=self._close_is_protected) as self._closing:
+                await trio.lowlevel.checkpoint_if_cancelled()
+                everything_said = (
+                    self._incoming.at_eof
+                    and not self._outgoing.bytes_queued
+                    # TLS has an end of its own to send.
+                    and not isinstance(self._transport, TlsTransport)
+                )
+                if not everything_said and not self._journal.is_broken:
+                    await self._say_goodbye(self._incoming.patience.timeouts.linger)
         finally:
             await self.terminate()  # noqa: ASYNC102 - it shields itself
             self._closed.set()
+
+    async def wait_for_close(self) -> None:
+        """Wait for an `aclose` that is under way, if there is one."""
+        if self._closed is not None:
+            await self._closed.wait()
 
     async def _say_goodbye(self, linger: float) -> None:
         """Send what is queued, and the end, while reading until the peer's end.
@@ -199,21 +208,25 @@ class Ending:
 
     def give_up(self, error: BaseException) -> None:
         """Break the connection: it is in no state to go on."""
-        if not isinstance(error, ConnectionFault):
+        if not isinstance(error, Exception):
             error = TlsHandshakeError("the TLS handshake was broken off on this side")
-        self._journal.break_with(self._journal.mine(error))
+            self._journal.end(CloseReason.CLOSED, self._journal.mine(error))
+        if isinstance(error, ConnectionFault):
+            self._journal.mine(error)
+        self._journal.break_with(error)
         self._outgoing.drop()
         self._incoming.break_off()
 
     @property
     def bytes_held(self) -> int:
         """How many bytes are held for it, of those that a budget counts."""
-        return self._incoming.bytes_held + self._outgoing.bytes_held
+        incoming = self._incoming.bytes_held + self._incoming.bytes_ahead
+        return incoming + self._outgoing.bytes_held
 
     def evict(self, error: EvictedError) -> None:
         """Break the connection, and let go of what it holds."""
         self._journal.break_with(error)
-        self._outgoing.drop()
+        self._outgoing.abort()
         self._incoming.evict()
 
     def begin_life(self, handler: trio.CancelScope) -> None:
@@ -231,13 +244,21 @@ class Ending:
         """Cancel the handler, as its server drains; what it has sent is delivered."""
         if self.handler is not None:
             self._journal.end(CloseReason.DRAINED)
+            # The handler may be closing already, or do so when it is cancelled.
+            self.protect_close(protected=True)
             self.handler.cancel()
 
+    def protect_close(self, *, protected: bool) -> None:
+        """Let an `aclose` go on when its task is cancelled, or no more."""
+        self._close_is_protected = protected
+        if self._closing is not None:
+            self._closing.shield = protected
+
     def use(self, transport: Transport) -> None:
-        """Go on over this transport, which has the old one below it."""
+        """Go on over this transport, which has the old one below, and begins soon."""
         self._transport = transport
         self._incoming.read_from(transport)
-        self._outgoing.write_to(transport)
+        self._outgoing.write_to(transport, excused=True)
 
     def detach(self) -> trio.abc.Stream:
         """Take the stream out of the connection, which ends."""
@@ -254,10 +275,10 @@ class Ending:
         return ConnectionStatistics(
             messages_received=self._incoming.messages_received,
             messages_sent=self._outgoing.messages_sent,
-            bytes_received=self._incoming.bytes_received,
+            bytes_received=self._incoming.bytes_received + self._incoming.bytes_ahead,
             bytes_sent=self._outgoing.bytes_sent,
             bytes_queued=self._outgoing.bytes_queued,
-            bytes_skipped=self._incoming.bytes_skipped,
+            bytes_skipped=self._incoming.buffer.skipped,
         )
 
     def _report(self) -> None:

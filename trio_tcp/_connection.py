@@ -347,7 +347,8 @@ class Connection(
         """
         await self._empty()
         with self._incoming.reserved():
-            return self._ending.detach(), self._incoming.take_undelivered()
+            undelivered = self._incoming.take_undelivered()
+            return self._ending.detach(), undelivered
 
     # The other end going away, and this one's server ---------------------------------
 
@@ -373,6 +374,8 @@ class Connection(
 
                 async def watch() -> None:
                     await self._incoming.wait_for_end()
+                    # The block itself may be closing, and delivers what it has sent.
+                    await self._ending.wait_for_close()
                     scope.cancel()
 
                 nursery.start_soon(watch)
@@ -491,17 +494,22 @@ class Connection(
             Breaks the connection: what the peer has seen cannot be known.
         """
         await self._empty()
+        if self._outgoing.closed:
+            raise self._outgoing.refusal()
         with self._incoming.reserved():
-            transport = tls_over(
-                self._transport,
-                tls,
-                server_hostname=server_hostname,
-                received=self._incoming.take_undelivered(),
-            )
+            transport = tls_over(self._transport, tls, server_hostname=server_hostname)
+            # Only now: bad arguments must take nothing away.
+            transport.feed(self._incoming.take_undelivered())
             self._transport = transport
             self._ending.use(transport)
+            # The decoder has seen the bytes that were taken, and might go on with them.
+            self._incoming.switch_codec(self._codec)
             try:
                 await shake_hands(transport, self.timeouts.handshake)
+            except trio.ClosedResourceError:
+                # Another task has closed it, or something else has broken it.
+                raise self._outgoing.refusal() from None
             except BaseException as error:
                 self._ending.give_up(error)
                 raise
+            self._outgoing.write_to(transport, excused=False)

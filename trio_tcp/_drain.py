@@ -15,6 +15,9 @@ from typing import Final, final
 
 import trio
 
+from trio_tcp._accept import Gate
+from trio_tcp._admission import Admission
+from trio_tcp._arrival import Arrivals
 from trio_tcp._closing import Ending
 from trio_tcp._events import DrainReport
 
@@ -24,10 +27,6 @@ ABORT_SECONDS: Final = 5.0
 """How long after the grace a cancelled handler may take to clean up, and a peer to read
 what it was sent. (Ranch and ThousandIsland kill at once.)"""
 
-PASSES_TO_BEGIN: Final = 2
-"""A client that a listener in memory has accepted is seen by the accept loop in the
-next pass of the scheduler, and has begun in the one after. Sockets need only one."""
-
 
 @final
 class Drain:
@@ -35,7 +34,11 @@ class Drain:
 
     Args:
         connections: returns those that are open now.
-        handshakes: the scopes of clients that have no connection yet.
+        handlers: returns those whose handler still runs; of some of them, which it has
+            closed or detached, the connection has ended already.
+        gate: of the accept loops.
+        admission: has a slot for each client that was accepted, to its handler's end.
+        arrivals: those who have no connection yet.
 
     Attributes:
         report: how it went; None before.
@@ -44,14 +47,19 @@ class Drain:
     def __init__(
         self,
         connections: Callable[[], list[Ending]],
-        handshakes: set[trio.CancelScope],
+        handlers: Callable[[], list[Ending]],
+        gate: Gate,
+        admission: Admission,
+        arrivals: Arrivals,
     ) -> None:
         self.report: DrainReport | None = None
         self._connections = connections
-        self._handshakes = handshakes
+        self._handlers = handlers
+        self._gate = gate
+        self._admission = admission
+        self._arrivals = arrivals
         self._over = trio.Event()
         self._grace = trio.CancelScope()
-        self._one_less = trio.Event()
         self._began_at = trio.current_time()
         self._ended = 0
 
@@ -63,7 +71,6 @@ class Drain:
     def note_end(self) -> None:
         """Note that a connection has ended."""
         self._ended += 1
-        self._one_less.set()
 
     async def wait(self) -> DrainReport:
         """Wait until it is over."""
@@ -73,11 +80,6 @@ class Drain:
 
     async def run(self) -> None:
         """Go through the stages. If cancelled, what is left counts as cancelled."""
-        for _ in range(PASSES_TO_BEGIN):
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        handshakes = len(self._handshakes)
-        for scope in self._handshakes:
-            scope.cancel()
         finished = aborted = 0
         try:
             try:
@@ -85,7 +87,7 @@ class Drain:
                     await self._until_none_is_left()
             finally:
                 finished = self._ended
-            for ending in self._connections():
+            for ending in self._handlers():
                 ending.cancel()
             with trio.move_on_after(ABORT_SECONDS):
                 await self._until_none_is_left()
@@ -93,17 +95,18 @@ class Drain:
                 ending.abort()
                 aborted += 1
         finally:
+            for ending in self._handlers():
+                ending.protect_close(protected=False)
             total = self._ended + len(self._connections())
             self.report = DrainReport(
                 finished=finished,
                 cancelled=total - finished - aborted,
                 aborted=aborted,
-                handshakes=handshakes,
+                handshakes=self._arrivals.broken_off,
                 seconds=trio.current_time() - self._began_at,
             )
             self._over.set()
 
     async def _until_none_is_left(self) -> None:
-        while self._connections():
-            self._one_less = trio.Event()
-            await self._one_less.wait()
+        await self._gate.wait_until_left()
+        await self._admission.wait_until_empty()

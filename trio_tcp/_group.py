@@ -43,12 +43,12 @@ class Group:
     )
 
     def __init__(self, nursery: trio.Nursery, observer: Observer) -> None:
-        self.observer = observer
-        self.writers = Writers(nursery)
-        self.timers = Timers(self.writers)
-        self.budget = Budget()
-        self.draining = trio.Event()
-        self.is_draining = False
+        self.observer: Observer = observer
+        self.writers: Writers = Writers(nursery)
+        self.timers: Timers = Timers(self.writers)
+        self.budget: Budget = Budget()
+        self.draining: trio.Event = trio.Event()
+        self.is_draining: bool = False
         self._holders = 0
 
     def hold(self) -> None:

@@ -17,6 +17,7 @@ from typing import Final, Generic, Never, TypeVar, final
 
 import trio
 
+from trio_tcp._budget import SMALL_BYTES
 from trio_tcp._errors import (
     CloseNotifyMissingError,
     ConnectionFault,
@@ -37,12 +38,10 @@ __all__ = ["Incoming"]
 
 In = TypeVar("In")
 
-SMALL_BYTES: Final = 4096
-"""What a connection may hold without being counted, as the most of them do: a page."""
-
-PASSES_TO_LOOK: Final = 2
-"""A stream in memory shows in the first pass of the scheduler what it has, and the
-receiver takes it in the second. Sockets need only one."""
+PASSES_TO_LOOK: Final = 5
+"""So many passes of the scheduler it may take until what a stream has is received: two
+for streams in memory, one for sockets; before that, three for one who waits for the
+disconnection, and reads, to leave the stream to the receiver."""
 
 
 @final
@@ -76,6 +75,7 @@ class Incoming(Generic[In]):
         "_receiver_left",
         "_transport",
         "_waiting",
+        "_waits",
         "at_eof",
         "bytes_held",
         "bytes_received",
@@ -113,6 +113,7 @@ class Incoming(Generic[In]):
         self._given_up: PeerTooSlowError | None = None  # nothing more is waited for
         self._busy = 0  # dialogues under way
         self._waiting = False  # a task waits for bytes
+        self._waits = 0  # how many times one did
         self._interruption: ConnectionFault | None = None  # what it is to raise
         self.bytes_received = len(received)
         self.bytes_held = 0
@@ -128,9 +129,9 @@ class Incoming(Generic[In]):
         return self._decoder.buffer
 
     @property
-    def bytes_skipped(self) -> int:
-        """Garbage, in all."""
-        return self._decoder.buffer.skipped
+    def bytes_ahead(self) -> int:
+        """Read from the stream while nobody received."""
+        return 0 if self._read_ahead is None else self._read_ahead.bytes_held
 
     def read_from(self, transport: Transport) -> None:
         """Read from this transport from now on."""
@@ -150,6 +151,7 @@ class Incoming(Generic[In]):
         """
         self._check_for_more()
         self._interruption = None
+        self._waits += 1
         self._waiting = True
         chunk = None
         try:
@@ -231,7 +233,7 @@ class Incoming(Generic[In]):
 
     def report_garbage(self) -> None:
         """Report what the codec has skipped since the last time."""
-        count = self.bytes_skipped - self._garbage_reported
+        count = self.buffer.skipped - self._garbage_reported
         if count:
             self._garbage_reported += count
             self._journal.report_garbage(count)
@@ -270,12 +272,12 @@ class Incoming(Generic[In]):
         """
         buffer = self._decoder.buffer
         if self._waiting and not self._busy and buffer.start == len(buffer.data):
-            seen = self.bytes_received
+            wait = self._waits
 
             async def send_away() -> None:
                 for _ in range(PASSES_TO_LOOK):
                     await trio.lowlevel.cancel_shielded_checkpoint()
-                if self.bytes_received == seen and not self._busy:
+                if self._waits == wait and not self._busy:
                     self.interrupt(Drained("the server drains"))
 
             self._group.writers.start(send_away)
@@ -297,7 +299,7 @@ class Incoming(Generic[In]):
         """Wait until the stream has ended or is closed, reading ahead a little."""
         if self._read_ahead is None and not self._is_over():
             self._read_ahead = ReadAhead(
-                self._transport, receiver_here=self._waiting
+                self._transport, self._group.budget, receiver_here=self._waiting
             )
             self._read = self._read_ahead.receive_some
             self.interrupt()  # one that reads past it comes back to read through it
@@ -342,8 +344,10 @@ class Incoming(Generic[In]):
         buffer = self._decoder.buffer
         undelivered = buffer.unread()
         if self._read_ahead is not None:
-            undelivered += self._read_ahead.take()
-        buffer.start = buffer.cursor = len(buffer.data)
+            ahead = self._read_ahead.take()
+            self.bytes_received += len(ahead)
+            undelivered += ahead
+        buffer.data, buffer.start, buffer.cursor = b"", 0, 0
         self._hold(0)
         return undelivered
 
@@ -351,9 +355,7 @@ class Incoming(Generic[In]):
 
     def evict(self) -> None:
         """Let go of what is held, and break off; the connection is broken."""
-        buffer = self._decoder.buffer
-        buffer.data, buffer.start, buffer.cursor = b"", 0, 0
-        self._hold(0)
+        self.take_undelivered()
         self.break_off()
 
     def break_off(self) -> None:
@@ -376,7 +378,7 @@ class Incoming(Generic[In]):
 
     def release(self) -> None:
         """Let go of what the group has of this; nobody receives any more."""
-        self._hold(0)
+        self.take_undelivered()
         self.patience.close()
 
     def receiver_left(self) -> None:

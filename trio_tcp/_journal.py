@@ -130,6 +130,20 @@ class Journal:
         self.end(reason, error)
         return self.mine(error)
 
+    def forget_frames(self) -> None:
+        """Keep why it ended, but not the frames that the errors came through.
+
+        They hold the connection, and all that its handler had in hand. That would be a
+        cycle, and megabytes could wait in it until the collector comes. A handler's own
+        error needs its traceback, and is left to the observer.
+        """
+        if self._broken is not None:
+            _strip(self._broken)
+        if isinstance(self.error, ConnectionFault):
+            _strip(self.error)
+        else:
+            self.error = None
+
     # Events
 
     def _report_failed(self, error: BaseException) -> None:
@@ -177,6 +191,14 @@ def _errno_of(cause: Exception | None) -> int | None:
     if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
         return error.errno
     return None
+
+
+def _strip(error: BaseException) -> None:
+    """Take the tracebacks off an error, and off those that it came from."""
+    error.__traceback__ = None
+    for origin in (error.__cause__, error.__context__):
+        if origin is not None:
+            _strip(origin)
 
 
 def _reason_of(error: Exception) -> CloseReason:

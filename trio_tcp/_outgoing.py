@@ -28,6 +28,7 @@ from typing import Final, final
 
 import trio
 
+from trio_tcp._budget import SMALL_BYTES
 from trio_tcp._errors import ConnectionClosedError, PeerTooSlowError
 from trio_tcp._group import Group
 from trio_tcp._journal import Journal
@@ -75,6 +76,7 @@ class Outgoing:
 
     __slots__ = (
         "_eof_sent",
+        "_excused",
         "_frames",
         "_gave_up",
         "_group",
@@ -115,6 +117,7 @@ class Outgoing:
         self._waiting: deque[_Waiter] | None = None
         self._progress: trio.Event | None = None
         self._eof_sent: trio.Event | None = None
+        self._excused = False  # the peer cannot be late
         self._writer: Worker | None = None  # while a task writes
         self._waits_since = math.inf  # that the stream takes something
         self._timer: Timer | None = None  # for that
@@ -124,9 +127,12 @@ class Outgoing:
         self.messages_sent = 0
         self.closed = False
 
-    def write_to(self, transport: Transport) -> None:
-        """Write to this transport from now on; nothing is queued."""
+    def write_to(self, transport: Transport, *, excused: bool) -> None:
+        """Write to this transport from now on; as long as excused, it takes nothing."""
         self._transport = transport
+        self._excused = excused
+        if self._waits_since < math.inf:
+            self._start_to_wait()
 
     # Accepting
 
@@ -148,7 +154,7 @@ class Outgoing:
         if self.closed:
             raise self.refusal()
         if self.bytes_queued >= HIGH_WATER_BYTES or (
-            self._writer is not None and self._is_full()
+            self._writer is not None and self._is_full(len(data))
         ):
             return False
         self._frames.append(data)
@@ -156,24 +162,30 @@ class Outgoing:
         if self._writer is not None:
             self._pack()
             self._hold()
+            self._relieve()
         elif unread.start < len(unread.data) and self.bytes_queued < HIGH_WATER_BYTES:
             if not self._is_due:
                 self._is_due = True
                 self._group.writers.call_soon(self._give_what_is_due)
         else:
             self.give()
-            if self.closed:
-                raise self.refusal()
+        if self.closed:
+            raise self.refusal()
         return True
 
-    def _is_full(self) -> bool:
+    def _is_full(self, size: int) -> bool:
         """Say whether a message has to wait, where others are waiting to be sent."""
-        return bool(self._waiting) or not self._has_room()
+        return bool(self._waiting) or not self._has_room(size)
 
     def _hold(self) -> None:
         """Tell the budget how many bytes this holds now."""
         self._group.budget.held += self.bytes_queued - self.bytes_held
         self.bytes_held = self.bytes_queued
+
+    def _relieve(self) -> None:
+        """Keep the limit, where a large message was queued without room for it."""
+        if self.bytes_queued > SMALL_BYTES:
+            self._group.budget.relieve()
 
     def _pack(self) -> None:
         """Put frames together when there are too many."""
@@ -234,6 +246,7 @@ class Outgoing:
         if self._frames:
             self._writer = self._group.writers.start(self._write)
             self._hold()
+            self._relieve()
 
     def _give_what_is_due(self) -> None:
         self._is_due = False
@@ -258,6 +271,7 @@ class Outgoing:
                     data = data[taken:]
                     self._sent(taken)
                     self._hold()
+                    self._relieve()  # others may have been let in
             if self._eof_sent is not None and not self._eof_sent.is_set():
                 self._start_to_wait()
                 await self._transport.send_eof()
@@ -280,7 +294,7 @@ class Outgoing:
     def rearm(self) -> None:
         """Set the clock, by the timeouts as they are now."""
         timer = self._timer
-        if timer is not None and self._waits_since < math.inf:
+        if timer is not None and self._waits_since < math.inf and not self._excused:
             timer.deadline = self._waits_since + self._patience.timeouts.write
             if timer.deadline < timer.looked_at:
                 self._group.timers.look(timer)
@@ -313,19 +327,22 @@ class Outgoing:
         self._patience.note_sent()
         # A queue that was dropped meanwhile has nothing left to subtract from.
         self.bytes_queued = max(0, self.bytes_queued - count)
-        while self._waiting and self._has_room():
+        if self._waiting:
+            self._hold()
+        while self._waiting and self._has_room(len(self._waiting[0].data)):
             waiter = self._waiting.popleft()
             waiter.committed = True
             self._frames.append(waiter.data)
             self.bytes_queued += len(waiter.data)
             self._pack()
+            self._hold()
             trio.lowlevel.reschedule(waiter.task)
         self._wake_progress()
 
-    def _has_room(self) -> bool:
+    def _has_room(self, size: int) -> bool:
         budget = self._group.budget
         return not self.bytes_queued or (
-            self.bytes_queued < HIGH_WATER_BYTES and budget.held < budget.limit
+            self.bytes_queued < HIGH_WATER_BYTES and budget.held + size <= budget.limit
         )
 
     async def flush(self) -> None:

@@ -175,6 +175,11 @@ class Patience:
     def _first_deadline(self) -> float:
         return self._since - self._first_waited + self.timeouts.first_message
 
+    def _give_up(self, timeout: str, seconds: float) -> None:
+        """Stop waiting for the peer; the lifetime goes on."""
+        self._set(self._lifetime_end)
+        self._expired(PeerTooSlowError(timeout, seconds))
+
     def _check(self) -> None:
         """See what it is too late for, if anything: something may have been sent."""
         now = self._timers.now()
@@ -185,12 +190,12 @@ class Patience:
         elif not self.waiting:
             pass
         elif self._held and self._message_deadline() <= now:
-            self._expired(PeerTooSlowError("message", self._message_seconds()))
+            self._give_up("message", self._message_seconds())
             return
         elif self.awaits_first and not self._held and self._first_deadline() <= now:
-            self._expired(PeerTooSlowError("first_message", timeouts.first_message))
+            self._give_up("first_message", timeouts.first_message)
             return
         elif self._idle_since + timeouts.idle <= now:
-            self._expired(PeerTooSlowError("idle", timeouts.idle))
+            self._give_up("idle", timeouts.idle)
             return
         self._arm()

@@ -12,6 +12,7 @@ from typing import final
 
 import trio
 
+from trio_tcp._budget import Budget
 from trio_tcp._transport import READ_BYTES, Transport
 
 __all__ = ["ReadAhead"]
@@ -23,6 +24,7 @@ class ReadAhead:
 
     Args:
         transport: below.
+        budget: counts what is held here.
         receiver_here: a receiver reads from it already, past this. `receiver_left` is
             called when it does not any more.
 
@@ -33,6 +35,7 @@ class ReadAhead:
     """
 
     __slots__ = (
+        "_budget",
         "_changed",
         "_error",
         "_held",
@@ -45,8 +48,11 @@ class ReadAhead:
         "watchers",
     )
 
-    def __init__(self, transport: Transport, *, receiver_here: bool) -> None:
+    def __init__(
+        self, transport: Transport, budget: Budget, *, receiver_here: bool
+    ) -> None:
         self._transport = transport
+        self._budget = budget
         self._held = bytearray()
         self._error: Exception | None = None
         self._receiver_here = receiver_here  # it reads, or is about to
@@ -88,9 +94,15 @@ class ReadAhead:
         self._interrupted = True
         self._transport.interrupt_receive()
 
+    @property
+    def bytes_held(self) -> int:
+        """How much has been read ahead."""
+        return len(self._held)
+
     def take(self) -> bytes:
         """Return what has been read ahead, and hold it no more."""
         held = bytes(self._held)
+        self._budget.held -= len(held)
         self._held.clear()
         return held
 
@@ -115,7 +127,11 @@ class ReadAhead:
             return
         self._watcher_reads = True
         try:
-            self._held += await self._read()
+            chunk = await self._read()
+            self._held += chunk
+            self._budget.held += len(chunk)
+            if self._budget.held > self._budget.limit:
+                self._budget.relieve()
         except trio.ClosedResourceError:
             pass  # interrupted, for the receiver or because it was closed
         except Exception:  # noqa: BLE001 - `_read` has kept it for the receiver

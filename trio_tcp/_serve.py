@@ -80,8 +80,13 @@ async def serve_listeners(
         Ends the server: its listeners are closed, its handlers cancelled, and their
         connections closed at once. To end it in order, use `Server.drain`.
     """
-    if tls is not None:
-        check_side(tls, server=True)
+    try:
+        if tls is not None:
+            check_side(tls, server=True)
+    except ValueError:
+        for listener in listeners:
+            await trio.aclose_forcefully(listener)
+        raise
     addresses = tuple(a for a in map(address_of, listeners) if a is not None)
     gate = Gate()
     admission = Admission(limits, observer)

@@ -64,9 +64,13 @@ async def serve_connection(
                 raise
             if verdict.rest is not None:
                 raise verdict.rest from None  # noqa: ASYNC104 - Cancelled is in it
+            # It has the error, whose traceback has this frame, and those below with
+            # all that they held: a cycle that could wait long for the collector.
+            del verdict
         await connection.aclose()
     finally:
         await ending.terminate()  # noqa: ASYNC102 - it shields itself
+        connection._journal.forget_frames()  # noqa: SLF001 - as above
 
 
 @attrs.frozen

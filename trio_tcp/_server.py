@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, final
 
 import attrs
@@ -94,6 +95,7 @@ class Server:
         self._observer = observer
         self._drain: Drain | None = None
         self._connections: dict[int, Connection[Any, Any]] = {}
+        self._served: dict[int, Connection[Any, Any]] = {}
         self._accepted = 0
         self._ended: dict[CloseReason, int] = {}
         self._totals = [0, 0, 0, 0]
@@ -190,7 +192,7 @@ class Server:
 
     def resume(self) -> None:
         """Accept again, after `suspend`."""
-        if not self._gate.is_open:
+        if not self._gate.is_open and self._drain is None:
             self._gate.open()
             notify(self._observer, ServerResumed())
 
@@ -223,26 +225,43 @@ class Server:
         if self._drain is None:
             if self._stopped:
                 raise RuntimeError("this server has ended already")
-            self._drain = Drain(self._endings, self._arrivals.pending)
+            self._drain = Drain(
+                lambda: _endings(self._connections),
+                lambda: _endings(self._served),
+                self._gate,
+                self._admission,
+                self._arrivals,
+            )
             self._drain.hurry(grace)
-            self._nursery.start_soon(self._drain.run)
+            self._nursery.start_soon(self._run_drain, self._drain)
             started = DrainStarted(connections=len(self._connections), grace=grace)
             notify(self._observer, started)
             self._gate.shut()
+            self._arrivals.close()
             self._group.drain()
             for connection in self._connections.values():
                 connection._incoming.drain()  # noqa: SLF001 - the server is its owner
         self._drain.hurry(grace)
         return await self._drain.wait()
 
+    async def _run_drain(self, drain: Drain) -> None:
+        try:
+            await drain.run()
+        finally:
+            if drain.report is not None:
+                notify(self._observer, drain.report)
+
     # For `serve_listeners` -----------------------------------------------------------
 
-    def _endings(self) -> list[Ending]:
-        return [c._ending for c in self._connections.values()]  # noqa: SLF001 - as above
-
-    def _enlist(self, connection: Connection[Any, Any]) -> None:
+    @contextmanager
+    def _enlist(self, connection: Connection[Any, Any]) -> Generator[None, None, None]:
+        """List a connection until it ends, and for this block, of its handler."""
         self._accepted += 1
-        self._connections[connection.id] = connection
+        self._connections[connection.id] = self._served[connection.id] = connection
+        try:
+            yield
+        finally:
+            del self._served[connection.id]
 
     def _observe(self, event: Event) -> None:
         """Take connections off the list before an observer is told of their end."""
@@ -258,6 +277,10 @@ class Server:
         self._stopped = True
         stopped = ServerStopped(addresses=self.addresses, accepted=self._accepted)
         notify(self._observer, stopped)
+
+
+def _endings(connections: Mapping[int, Connection[Any, Any]]) -> list[Ending]:
+    return [c._ending for c in connections.values()]  # noqa: SLF001 - as above
 
 
 def _add(totals: list[int], one: ConnectionStatistics) -> None:

@@ -39,8 +39,8 @@ class Timer:
 
     def __init__(self, expire: Callable[[], None]) -> None:
         self.expire: Callable[[], None] | None = expire
-        self.deadline = math.inf
-        self.looked_at = math.inf
+        self.deadline: float = math.inf
+        self.looked_at: float = math.inf
 
 
 @final

@@ -13,6 +13,7 @@ import socket
 
 import trio
 
+from trio_tcp._transport._as_stream import TransportStream
 from trio_tcp._transport._socket import SocketTransport
 from trio_tcp._transport._stream import StreamTransport
 from trio_tcp._transport._tls import TlsTransport, is_server_context
@@ -31,6 +32,8 @@ __all__ = [
 
 def make_transport(stream: trio.abc.Stream) -> Transport:
     """Wrap a stream, of which the transport is the owner from now on."""
+    if isinstance(stream, TransportStream) and (transport := stream.take()):
+        return transport
     # A custom socket factory (trio.socket.set_custom_socket_factory) makes sockets
     # that have no descriptor: only Trio's own class is sure to hold a real one.
     if isinstance(stream, trio.SocketStream) and _is_trios(stream.socket):

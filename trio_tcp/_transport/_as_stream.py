@@ -43,6 +43,17 @@ class TransportStream(trio.abc.HalfCloseableStream):
         self._eof_sent = False
         self._closed = False
 
+    def take(self) -> Transport | None:
+        """Return the transport, for a new owner; None if it is not as it was at first.
+
+        This stream is closed then.
+        """
+        used = self._unread or self._unfinished or self._eof_sent or self._closed
+        if used or self._sending or self._receiving:
+            return None
+        self._closed = True
+        return self._transport
+
     @contextmanager
     def _one_sender(self) -> Generator[None, None, None]:
         if self._sending:

@@ -97,6 +97,10 @@ class TlsTransport:
 
     # The handshake
 
+    def feed(self, received: bytes) -> None:
+        """Begin with what was read from below already; before the handshake."""
+        self._unfed += received
+
     async def handshake(self) -> None:
         """Agree on TLS with the peer.
 
@@ -164,9 +168,9 @@ class TlsTransport:
         return piece
 
     @property
-    def tls(self) -> TlsInfo:
-        """What the handshake has agreed on. It is looked up at every call."""
-        return self._session.info()
+    def tls(self) -> TlsInfo | None:
+        """What the handshake has agreed on; None before that."""
+        return self._session.info
 
     @property
     def local(self) -> Address | None:
@@ -204,6 +208,7 @@ class TlsTransport:
             chunk = await self._inner.receive_some()
             if not chunk:
                 if self._allow_ragged_eof:
+                    session.at_eof = True
                     return b""
                 raise CloseNotifyMissingError(0)
             plaintext = self._decrypt(chunk)
@@ -316,8 +321,16 @@ class TlsTransport:
             if ciphertext.sending:
                 raise self._refusal()
             ciphertext.add(session.close())
-        while ciphertext.pending:
-            await ciphertext.send_some()
+        try:
+            await self._send_end()
+        except trio.BrokenResourceError:
+            # Most peers that have said their end are gone then, and miss only ours.
+            if not session.at_eof:
+                raise
+
+    async def _send_end(self) -> None:
+        while self._ciphertext.pending:
+            await self._ciphertext.send_some()
         if self._inner.can_half_close:
             await self._inner.send_eof()
 

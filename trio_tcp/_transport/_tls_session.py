@@ -52,9 +52,14 @@ class TlsSession:
         server_hostname: on the client's side, the name that the peer must have.
 
     Attributes:
-        at_eof: the peer's close_notify has come.
+        at_eof: the peer's close_notify has come, or need not come any more.
         closed: ours is made, and nothing can follow it.
         failed: there is no TLS any more; `broken_error` says why.
+        info: what the handshake has agreed on; None before. (OpenSSL tells it only as
+            long as nothing has failed.)
+
+    Raises:
+        ValueError: the context is for neither side, or does not go with the name.
     """
 
     __slots__ = (
@@ -65,9 +70,15 @@ class TlsSession:
         "at_eof",
         "closed",
         "failed",
+        "info",
     )
 
     def __init__(self, context: ssl.SSLContext, server_hostname: str | None) -> None:
+        if context.check_hostname and server_hostname is None:
+            # Python checks that for sockets alone, and OpenSSL would check no name.
+            raise ValueError("this SSLContext checks names: it needs a server_hostname")
+        if server_hostname is not None and is_server_context(context):
+            raise ValueError("this SSLContext is for servers: no server_hostname")
         self._from_peer = ssl.MemoryBIO()
         self._to_peer = ssl.MemoryBIO()
         self._ssl = context.wrap_bio(
@@ -80,14 +91,14 @@ class TlsSession:
         self.at_eof: bool = False
         self.closed: bool = False
         self.failed: bool = False
+        self.info: TlsInfo | None = None
 
     @property
     def keeps_tickets_back(self) -> bool:
         """Whether what the handshake has left to be sent can wait: session tickets."""
         return self._ssl.server_side and self._ssl.version() == "TLSv1.3"
 
-    def info(self) -> TlsInfo:
-        """Look up what the handshake has agreed on."""
+    def _look_up(self) -> TlsInfo:
         cipher = self._ssl.cipher()
         return TlsInfo(
             version=self._ssl.version() or "",
@@ -112,6 +123,7 @@ class TlsSession:
             self._ssl.do_handshake()
         except ssl.SSLWantReadError:
             return False
+        self.info = self._look_up()
         return True
 
     def output(self) -> bytes:
