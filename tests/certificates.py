@@ -63,9 +63,9 @@ def server_context(
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     leaf = certificate_from or certificate(*(names or (HOST, ADDRESS)))
-    leaf.configure_cert(context)
+    _show(context, leaf)
     if asks_clients:
-        authority().configure_trust(context)
+        _trust(context)
         context.verify_mode = ssl.CERT_REQUIRED
     return _only(context, version)
 
@@ -80,10 +80,20 @@ def client_context(
         identity: its certificate, if it is to have one.
     """
     context = ssl.create_default_context()
-    authority().configure_trust(context)
+    _trust(context)
     if identity is not None:
-        identity.configure_cert(context)
+        _show(context, identity)
     return _only(context, version)
+
+
+def _show(context: ssl.SSLContext, leaf: trustme.LeafCert) -> None:
+    # As LeafCert.configure_cert, which has no types for a checker.
+    with leaf.private_key_and_cert_chain_pem.tempfile() as path:
+        context.load_cert_chain(path)
+
+
+def _trust(context: ssl.SSLContext) -> None:
+    context.load_verify_locations(cadata=authority().cert_pem.bytes().decode())
 
 
 def _only(context: ssl.SSLContext, version: ssl.TLSVersion | None) -> ssl.SSLContext:

@@ -29,7 +29,7 @@ Handler: TypeAlias = Callable[[Text], Awaitable[object]]
 
 LINES = codecs.Lines(max_bytes=1 << 22)
 CAPACITY = 16 << 10
-A_LONG_TIME = 1_000_000
+A_LONG_TIME = 10_000
 
 
 @final
@@ -658,12 +658,11 @@ async def test_send_waits_when_all_together_hold_too_much(
     async with serve(limits, send_100_lines, timeouts=PATIENT, capacity=500) as serving:
         clients = [await serving.connect() for _ in range(10)]
         await trio.sleep(1)
-        # What there is room for, and a line for each that had none on its way.
+        # What there is room for; and a little, which does not count, for everybody.
         held = serving.server.statistics().bytes_buffered
-        assert 99_000 < held <= 110_000
+        assert 90_000 < held <= 100_000
         queued = [c.statistics().bytes_queued for c in serving.server.connections]
-        assert sum(queued) == held
-        # Everybody has something on its way.
+        assert held < sum(queued) <= held + 10 * 4096
         assert all(queued)
         for client in clients:
             assert await everything(client) == HUNDRED_LINES

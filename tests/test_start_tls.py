@@ -527,7 +527,7 @@ async def test_a_connection_can_be_closed_in_its_handshake(
     side: Side, way: str, autojump_clock: MockClock
 ) -> None:
     """By another task; then this is no failure of the peer's."""
-    async with one_end() as (connection, stream):
+    async with one_end() as (connection, _):
 
         async def shake_hands() -> None:
             with pytest.raises(trio_tcp.ConnectionClosedError) as caught:

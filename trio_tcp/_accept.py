@@ -99,22 +99,34 @@ async def accept_forever(
     Raises:
         OSError: accepting failed for a reason that will not go away.
     """
-    async with listener:
-        await gate.run(partial(_accept, listener, start, admission, observer))
+    accepted: list[trio.abc.Stream] = []
+    exhaustion = _Exhaustion(observer)
+    loop = partial(_accept, listener, start, admission, accepted, exhaustion)
+    try:
+        async with listener:
+            await gate.run(loop)
+    finally:
+        for stream in accepted:
+            await trio.aclose_forcefully(stream)  # noqa: ASYNC102 - does not wait
 
 
 async def _accept(
     listener: trio.abc.Listener[trio.abc.Stream],
     start: Callable[[trio.abc.Stream], object],
     admission: Admission,
-    observer: Observer,
+    accepted: list[trio.abc.Stream],
+    exhaustion: _Exhaustion,
 ) -> None:
-    exhaustion = _Exhaustion(observer)
     while True:
         if admission.is_full:
             await admission.wait_for_room()
+        if accepted:
+            start(accepted.pop())
+            continue
         try:
-            stream = await listener.accept()
+            # It may have to wait for room after all, and must not be lost then: the
+            # loop of another listener can be faster, and the gate can close.
+            accepted.append(await listener.accept())
         except trio.ClosedResourceError:
             return
         except OSError as error:
@@ -124,14 +136,6 @@ async def _accept(
             await trio.sleep(RETRY_SECONDS)
             continue
         exhaustion.end()
-        if admission.is_full:
-            # The loop of another listener was faster.
-            try:
-                await admission.wait_for_room()
-            except BaseException:
-                await trio.aclose_forcefully(stream)  # noqa: ASYNC102 - does not wait
-                raise
-        start(stream)
 
 
 @final

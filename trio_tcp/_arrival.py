@@ -129,8 +129,6 @@ class Arrivals:
             counted = self._admission.enter(arrival.peer)
             if counted:
                 await self._secure(arrival)
-                # A drain that has closed the others waits for no new connection.
-                await trio.lowlevel.checkpoint_if_cancelled()
                 through = True
             else:
                 await self._reject(arrival, "max_per_address")

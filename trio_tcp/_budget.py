@@ -14,11 +14,16 @@ from typing import Final, Protocol, final
 
 from trio_tcp._errors import EvictedError
 
-__all__ = ["SMALL_BYTES", "Budget", "Holder"]
+__all__ = ["SMALL_BYTES", "Budget", "Holder", "counted"]
 
 SMALL_BYTES: Final = 4096
-"""What a connection may hold, as the most of them do, without making others go: a page.
-So much of what it receives is not even counted."""
+"""What a connection may hold each way without being counted, as the most of them do: a
+page."""
+
+
+def counted(count: int) -> int:
+    """Return how many of so many bytes count."""
+    return count if count > SMALL_BYTES else 0
 
 
 class Holder(Protocol):

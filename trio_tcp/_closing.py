@@ -102,8 +102,10 @@ class Ending:
                 everything_said = (
                     self._incoming.at_eof
                     and not self._outgoing.bytes_queued
-                    # TLS has an end of its own to send.
+                    # TLS has an end of its own to send; so may have a stream that
+                    # cannot half-close, such as Trio's TLS.
                     and not isinstance(self._transport, TlsTransport)
+                    and self._transport.can_half_close
                 )
                 if not everything_said and not self._journal.is_broken:
                     await self._say_goodbye(self._incoming.patience.timeouts.linger)
@@ -133,10 +135,11 @@ class Ending:
 
         worker = self._group.writers.start(discard)
         try:
-            if await self._flush(linger) and self._transport.can_half_close:
+            if await self._flush(linger):
                 with trio.move_on_after(linger):
                     await self._outgoing.send_eof().wait()
-                    await discarded.wait()
+                    if self._transport.can_half_close:
+                        await discarded.wait()
         finally:
             if not discarded.is_set():
                 worker.cancel()

@@ -449,7 +449,11 @@ class Connection(
 
     @property
     def close_error(self) -> BaseException | None:
-        """The exception behind `close_reason`, if there is one."""
+        """The exception behind `close_reason`, if there is one.
+
+        A server's connection does not keep a handler's failure, nor tracebacks, when it
+        has ended: they hold all that the handler had in hand. Its observer gets them.
+        """
         return self._journal.error
 
     def statistics(self) -> ConnectionStatistics:

@@ -10,14 +10,11 @@ What has not ended soon after that is reset.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, final
 
 import trio
 
-from trio_tcp._accept import Gate
-from trio_tcp._admission import Admission
-from trio_tcp._arrival import Arrivals
 from trio_tcp._closing import Ending
 from trio_tcp._events import DrainReport
 
@@ -36,9 +33,8 @@ class Drain:
         connections: returns those that are open now.
         handlers: returns those whose handler still runs; of some of them, which it has
             closed or detached, the connection has ended already.
-        gate: of the accept loops.
-        admission: has a slot for each client that was accepted, to its handler's end.
-        arrivals: those who have no connection yet.
+        wait_until_empty: waits until no client is left, whatever it was at.
+        handshakes: returns how many clients were closed in the middle of one.
 
     Attributes:
         report: how it went; None before.
@@ -48,16 +44,14 @@ class Drain:
         self,
         connections: Callable[[], list[Ending]],
         handlers: Callable[[], list[Ending]],
-        gate: Gate,
-        admission: Admission,
-        arrivals: Arrivals,
+        wait_until_empty: Callable[[], Awaitable[None]],
+        handshakes: Callable[[], int],
     ) -> None:
         self.report: DrainReport | None = None
         self._connections = connections
         self._handlers = handlers
-        self._gate = gate
-        self._admission = admission
-        self._arrivals = arrivals
+        self._wait_until_empty = wait_until_empty
+        self._handshakes = handshakes
         self._over = trio.Event()
         self._grace = trio.CancelScope()
         self._began_at = trio.current_time()
@@ -84,13 +78,13 @@ class Drain:
         try:
             try:
                 with self._grace:
-                    await self._until_none_is_left()
+                    await self._wait_until_empty()
             finally:
                 finished = self._ended
             for ending in self._handlers():
                 ending.cancel()
             with trio.move_on_after(ABORT_SECONDS):
-                await self._until_none_is_left()
+                await self._wait_until_empty()
             for ending in self._connections():
                 ending.abort()
                 aborted += 1
@@ -102,11 +96,7 @@ class Drain:
                 finished=finished,
                 cancelled=total - finished - aborted,
                 aborted=aborted,
-                handshakes=self._arrivals.broken_off,
+                handshakes=self._handshakes(),
                 seconds=trio.current_time() - self._began_at,
             )
             self._over.set()
-
-    async def _until_none_is_left(self) -> None:
-        await self._gate.wait_until_left()
-        await self._admission.wait_until_empty()

@@ -39,9 +39,8 @@ __all__ = ["Incoming"]
 In = TypeVar("In")
 
 PASSES_TO_LOOK: Final = 5
-"""So many passes of the scheduler it may take until what a stream has is received: two
-for streams in memory, one for sockets; before that, three for one who waits for the
-disconnection, and reads, to leave the stream to the receiver."""
+"""Of the scheduler, until what a stream has is received: two if it is in memory, and
+before that three for one who watches its end, and reads, to make way."""
 
 
 @final
@@ -267,8 +266,7 @@ class Incoming(Generic[In]):
     def drain(self) -> None:
         """Send away a task that waits for bytes, unless a message or dialogue is on.
 
-        Not before the next passes of the scheduler: what has arrived already, but was
-        not looked at, is still to be served.
+        Not before some passes of the scheduler: what has arrived is still to be served.
         """
         buffer = self._decoder.buffer
         if self._waiting and not self._busy and buffer.start == len(buffer.data):
@@ -393,7 +391,7 @@ class Incoming(Generic[In]):
         while not self.at_eof:
             try:
                 chunk = await self._read()
-            except CloseNotifyMissingError:
+            except (CloseNotifyMissingError, trio.ClosedResourceError):
                 return  # whatever the peer had to say, nobody listens
             except Exception as error:  # noqa: BLE001 - as in read_more
                 self._journal.break_with(error)

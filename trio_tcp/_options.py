@@ -115,8 +115,9 @@ class Limits:
         max_accept_rate: new connections per second, and at once.
         max_buffered_bytes: held for all connections together: unfinished or
             undelivered messages, and what waits to be sent. When it is reached `send`
-            waits, or, if receiving has exceeded it, the connection that holds the most
-            is ended with `EvictedError`.
+            waits. Where something exceeds it all the same, received or the first that
+            a connection sends, the one that holds the most is ended with
+            `EvictedError`.
 
     Example::
 

@@ -28,7 +28,7 @@ from typing import Final, final
 
 import trio
 
-from trio_tcp._budget import SMALL_BYTES
+from trio_tcp._budget import counted
 from trio_tcp._errors import ConnectionClosedError, PeerTooSlowError
 from trio_tcp._group import Group
 from trio_tcp._journal import Journal
@@ -162,7 +162,7 @@ class Outgoing:
         if self._writer is not None:
             self._pack()
             self._hold()
-            self._relieve()
+            self._group.budget.relieve()
         elif unread.start < len(unread.data) and self.bytes_queued < HIGH_WATER_BYTES:
             if not self._is_due:
                 self._is_due = True
@@ -179,13 +179,9 @@ class Outgoing:
 
     def _hold(self) -> None:
         """Tell the budget how many bytes this holds now."""
-        self._group.budget.held += self.bytes_queued - self.bytes_held
-        self.bytes_held = self.bytes_queued
-
-    def _relieve(self) -> None:
-        """Keep the limit, where a large message was queued without room for it."""
-        if self.bytes_queued > SMALL_BYTES:
-            self._group.budget.relieve()
+        count = counted(self.bytes_queued)
+        self._group.budget.held += count - self.bytes_held
+        self.bytes_held = count
 
     def _pack(self) -> None:
         """Put frames together when there are too many."""
@@ -246,7 +242,7 @@ class Outgoing:
         if self._frames:
             self._writer = self._group.writers.start(self._write)
             self._hold()
-            self._relieve()
+            self._group.budget.relieve()
 
     def _give_what_is_due(self) -> None:
         self._is_due = False
@@ -271,7 +267,7 @@ class Outgoing:
                     data = data[taken:]
                     self._sent(taken)
                     self._hold()
-                    self._relieve()  # others may have been let in
+                    self._group.budget.relieve()  # others may have been let in
             if self._eof_sent is not None and not self._eof_sent.is_set():
                 self._start_to_wait()
                 await self._transport.send_eof()
@@ -340,9 +336,12 @@ class Outgoing:
         self._wake_progress()
 
     def _has_room(self, size: int) -> bool:
+        if not self.bytes_queued:
+            return True
         budget = self._group.budget
-        return not self.bytes_queued or (
-            self.bytes_queued < HIGH_WATER_BYTES and budget.held + size <= budget.limit
+        more = counted(self.bytes_queued + size) - self.bytes_held
+        return (
+            self.bytes_queued < HIGH_WATER_BYTES and budget.held + more <= budget.limit
         )
 
     async def flush(self) -> None:

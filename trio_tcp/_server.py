@@ -226,11 +226,10 @@ class Server:
             if self._stopped:
                 raise RuntimeError("this server has ended already")
             self._drain = Drain(
-                lambda: _endings(self._connections),
-                lambda: _endings(self._served),
-                self._gate,
-                self._admission,
-                self._arrivals,
+                connections=lambda: _endings(self._connections),
+                handlers=lambda: _endings(self._served),
+                wait_until_empty=self._wait_until_empty,
+                handshakes=lambda: self._arrivals.broken_off,
             )
             self._drain.hurry(grace)
             self._nursery.start_soon(self._run_drain, self._drain)
@@ -250,6 +249,11 @@ class Server:
         finally:
             if drain.report is not None:
                 notify(self._observer, drain.report)
+
+    async def _wait_until_empty(self) -> None:
+        """Wait until nobody is left: clients have a slot to their handler's end."""
+        await self._gate.wait_until_left()
+        await self._admission.wait_until_empty()
 
     # For `serve_listeners` -----------------------------------------------------------
 

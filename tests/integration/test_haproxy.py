@@ -52,8 +52,11 @@ from trio_tcp import (
     codecs,
 )
 
+# Debian has it where only root looks for programs.
+HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+
 pytestmark = pytest.mark.skipif(
-    shutil.which("haproxy") is None, reason="the program haproxy is not installed"
+    HAPROXY is None, reason="the program haproxy is not installed"
 )
 
 Text: TypeAlias = trio_tcp.Connection[str, str]
@@ -155,8 +158,9 @@ async def haproxy(
         text = CONFIGURATION.format(descriptor=descriptor, bind=bind)
         text += "".join(f"    {line}\n" for line in lines)
         (folder / "haproxy.cfg").write_text(text)
+        assert HAPROXY is not None
         process = await trio.lowlevel.open_process(
-            ["haproxy", "-db", "-f", folder / "haproxy.cfg"],
+            [HAPROXY, "-db", "-f", folder / "haproxy.cfg"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             pass_fds=[descriptor],
@@ -560,7 +564,9 @@ async def test_health_checks_pass_without_noise(
     caplog.set_level(logging.DEBUG, "trio_tcp")
     with bound_socket() as sock:
         port: int = sock.getsockname()[1]
-        options = f"{check.options} inter 20ms rise {RISE}".format(port=port)
+        # Quick, until it is up; but no check has less time than the first number.
+        times = f"inter 30s fastinter 10ms downinter 10ms fall 1 rise {RISE}"
+        options = f"{check.options} {times}".format(port=port)
         line = f"server ours {LOOPBACK}:{port} {options}"
         async with haproxy(tmp_path, *check.lines, line) as proxy:
             await proxy.says("Server front/ours is DOWN")
@@ -776,8 +782,9 @@ async def test_one_of_two_servers_drains_and_no_request_is_lost(
         name: await start(nursery, records[name], servers.handler(name))
         for name in ("a", "b")
     }
-    # Haproxy is not told; it finds out.
-    options = f"{version} check inter 20ms fall 1"
+    # Haproxy is not told; it finds out, by the first connection that is refused.
+    health = "check inter 30s observe layer4 error-limit 1 on-error mark-down"
+    options = f"{version} {health}"
     lines = [ours(server, options, name) for name, server in started.items()]
     async with haproxy(tmp_path, "balance roundrobin", *lines) as proxy:
         crowd = Crowd(proxy)

@@ -86,9 +86,11 @@ class StreamTransport:
         return isinstance(self._stream, trio.abc.HalfCloseableStream)
 
     async def send_eof(self) -> None:
-        """Pass the end on to the stream."""
-        assert isinstance(self._stream, trio.abc.HalfCloseableStream)
-        await self._stream.send_eof()
+        """Pass the end on to the stream. One that cannot half-close is closed."""
+        if isinstance(self._stream, trio.abc.HalfCloseableStream):
+            await self._stream.send_eof()
+        else:
+            await self._stream.aclose()
 
     async def aclose(self) -> None:
         """Close the stream without waiting for its peer."""

@@ -24,6 +24,15 @@ __all__ = ["RECORD_BYTES", "TlsSession", "is_server_context"]
 RECORD_BYTES: Final = 16 << 10
 """The most plaintext that one TLS record can carry (RFC 8446, 5.1)."""
 
+MAX_FRUITLESS_BYTES: Final = RECORD_BYTES + (4 << 10)
+"""How much may come from the peer without any data in it: an unfinished record (RFC
+5246, 6.2.3: 2 KiB more than its plaintext), and some of the session's own. A read of
+64 KiB that is nothing but KeyUpdates keeps OpenSSL busy for 60 ms."""
+
+MAX_ANSWER_BYTES: Final = 1024
+"""How much one read may make OpenSSL answer: 37 KeyUpdates. (BoringSSL and rustls: 32,
+without data in between.)"""
+
 
 def is_server_context(context: ssl.SSLContext) -> bool:
     """Tell which side of a handshake a context is for.
@@ -65,6 +74,7 @@ class TlsSession:
     __slots__ = (
         "_failure",
         "_from_peer",
+        "_fruitless",
         "_ssl",
         "_to_peer",
         "at_eof",
@@ -88,6 +98,7 @@ class TlsSession:
             server_hostname=server_hostname,
         )
         self._failure: tuple[str, Exception | None] | None = None
+        self._fruitless = 0  # bytes from the peer since the last that had data in them
         self.at_eof: bool = False
         self.closed: bool = False
         self.failed: bool = False
@@ -137,15 +148,25 @@ class TlsSession:
         """
         parts: list[bytes] = []
         if len(chunk) <= RECORD_BYTES:
-            self._from_peer.write(chunk)
-            self._read_records(parts)
+            self._feed(chunk, parts)
         else:
             for start in range(0, len(chunk), RECORD_BYTES):
-                self._from_peer.write(chunk[start : start + RECORD_BYTES])
-                self._read_records(parts)
+                self._feed(chunk[start : start + RECORD_BYTES], parts)
                 if self.at_eof or self.failed:
                     break
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _feed(self, piece: bytes, parts: list[bytes]) -> None:
+        """Decrypt, but not for ever where nothing comes of it."""
+        count = len(parts)
+        self._from_peer.write(piece)
+        self._read_records(parts)
+        self._fruitless = 0 if len(parts) > count else self._fruitless + len(piece)
+        if (
+            self._fruitless > MAX_FRUITLESS_BYTES
+            or self._to_peer.pending > MAX_ANSWER_BYTES
+        ):
+            self.fail("the peer sends TLS records without end, and no data in them")
 
     def _read_records(self, parts: list[bytes]) -> None:
         """Decrypt what is in the incoming BIO."""
