@@ -1,4 +1,4 @@
-"""What a server's policies cost for each message, in instructions and not in seconds."""
+"""What a server's policies cost for each message: instructions, not seconds."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
 import trio_tcp
 from trio_tcp import codecs, testing
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
 
 OFF = trio_tcp.Timeouts(
     connect=math.inf,
@@ -36,7 +39,7 @@ class Instructions:
     def __init__(self) -> None:
         self.count = 0
 
-    def _trace(self, frame: FrameType, event: str, _: object) -> Any:
+    def _trace(self, frame: FrameType, event: str, _: object) -> TraceFunction:
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
         self.count += event == "opcode"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 import trio_tcp
 from tests.certificates import HOST, client_context
@@ -71,17 +72,20 @@ def one_by_one_for_nothing(records: Records) -> list[bytes]:
     "flood", [all_at_once, with_a_little_data, one_by_one_for_nothing]
 )
 async def test_too_many_new_keys_end_a_connection(
-    tmp_path: Path, flood: Callable[[Records], list[bytes]]
+    tmp_path: Path,
+    flood: Callable[[Records], list[bytes]],
+    autojump_clock: MockClock,
 ) -> None:
-    async with serving(echo, codecs.Lines()) as served:
-        async with peer_of(served, tmp_path) as (peer, records):
-            with pytest.raises(trio.BrokenResourceError):
-                for piece in flood(records):
-                    await peer.stream.send_all(piece)
-                while await peer.stream.receive_some():
-                    pass
-        (ended,) = await served.record.wait(trio_tcp.ConnectionEnded)
-        assert ended.reason is CloseReason.BROKEN
-        assert ended.error is not None
-        assert "no data in them" in str(ended.error.__cause__)
-        await served.works()
+    with trio.fail_after(1000):  # where nothing ends it
+        async with serving(echo, codecs.Lines()) as served:
+            async with peer_of(served, tmp_path) as (peer, records):
+                with pytest.raises(trio.BrokenResourceError):
+                    for piece in flood(records):
+                        await peer.stream.send_all(piece)
+                    while await peer.stream.receive_some():
+                        pass
+            (ended,) = await served.record.wait(trio_tcp.ConnectionEnded)
+            assert ended.reason is CloseReason.BROKEN
+            assert ended.error is not None
+            assert "no data in them" in str(ended.error.__cause__)
+            await served.works()

@@ -414,6 +414,25 @@ async def test_an_end_without_close_notify_may_be_too_early(
         assert "close_notify" in str(error)
 
 
+async def test_an_end_without_close_notify_ends_one_direction_alone() -> None:
+    """As every other end inside a message: what is accepted still arrives."""
+
+    async def apologise(connection: Text) -> None:
+        with pytest.raises(trio_tcp.CloseNotifyMissingError):
+            await connection.receive()
+        await connection.send("half of that was missing")
+        await connection.flush()
+        await connection.send("goodbye")
+
+    async with serving(apologise, codecs.Lines()) as served:
+        peer = await served.connect_peer()
+        await peer.send(b"half a li")
+        await peer.stream.send_eof()
+        assert await peer.receive_all() == b"half of that was missing\ngoodbye\n"
+        (ended,) = await served.record.wait(trio_tcp.ConnectionEnded)
+        assert ended.reason is CloseReason.TRUNCATED
+
+
 async def test_a_server_may_leave_out_close_notify_no_more_than_a_client() -> None:
     ours, theirs = testing.memory_stream_pair()
     peer = Peer(theirs, server_context())
@@ -997,6 +1016,30 @@ async def test_many_may_stall_at_once(autojump_clock: MockClock) -> None:
         assert trio.current_time() == 0
         await served.record.wait(trio_tcp.HandshakeFailed, len(stalled))
         assert trio.current_time() == 12
+
+
+async def test_a_server_without_a_certificate_says_what_is_missing() -> None:
+    """To whoever runs it, not to its clients."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    async with serving(echo, codecs.Lines(), tls=context) as served:
+        with pytest.raises(trio_tcp.TlsHandshakeError):
+            async with served.connect():
+                pass
+        (failed,) = await served.record.wait(trio_tcp.HandshakeFailed)
+        assert "a server whose context has no certificate" in str(failed.error)
+
+
+async def test_a_server_that_is_cancelled_closes_those_in_a_handshake() -> None:
+    async with serving(echo, codecs.Lines()) as served:
+        streams = [await served.listener.connect() for _ in range(3)]
+        await streams[0].send_all(hello()[:100])
+        await streams[1].send_all(hello())
+        await wait_all_tasks_blocked()
+        assert served.server.statistics().handshaking == 3
+    for stream in streams:
+        await expect_end(stream)
+    assert served.server.statistics().handshaking == 0
+    assert not served.record.all(trio_tcp.HandshakeFailed)
 
 
 # Clients -----------------------------------------------------------------------------

@@ -31,7 +31,7 @@ The layers, each of which imports only from those below it::
     _closing                its graceful end, and every other
     _incoming _outgoing     its two halves
     _read_ahead             the end of the stream, seen while nobody receives
-    _patience               how long the peer is waited for
+    _patience _stall        how long the peer is waited for
     _journal                who a connection is, and why it ended
     _group                  what the connections of a server share:
     _budget _timers         bytes held, and deadlines

@@ -7,7 +7,8 @@ share, and the news that they are to end.
 
 from __future__ import annotations
 
-from typing import final
+from collections.abc import Callable
+from typing import Final, final
 
 import trio
 
@@ -17,6 +18,10 @@ from trio_tcp._timers import Timers
 from trio_tcp._writers import Writers
 
 __all__ = ["Group"]
+
+PASSES_TO_LOOK: Final = 5
+"""Of the scheduler, until what a stream has is received: two if it is in memory, and
+before that three for one who watches its end, and reads, to make way."""
 
 
 @final
@@ -65,3 +70,13 @@ class Group:
         """Tell everybody that it is time to end."""
         self.is_draining = True
         self.draining.set()
+
+    def call_later(self, call: Callable[[], None]) -> None:
+        """Have something called when all is received that has arrived now."""
+
+        async def look_first() -> None:
+            for _ in range(PASSES_TO_LOOK):
+                await trio.lowlevel.cancel_shielded_checkpoint()
+            call()
+
+        self.writers.start(look_first)

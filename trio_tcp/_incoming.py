@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import Final, Generic, Never, TypeVar, final
+from typing import Generic, Never, TypeVar, final
 
 import trio
 
@@ -37,10 +37,6 @@ from trio_tcp.codecs import Buffer, Codec, Decoder
 __all__ = ["Incoming"]
 
 In = TypeVar("In")
-
-PASSES_TO_LOOK: Final = 5
-"""Of the scheduler, until what a stream has is received: two if it is in memory, and
-before that three for one who watches its end, and reads, to make way."""
 
 
 @final
@@ -109,7 +105,7 @@ class Incoming(Generic[In]):
         self._garbage_reported = 0
         self._receiver_left: trio.Event | None = None
         self._broken = False  # reading has failed, and is not tried again
-        self._given_up: PeerTooSlowError | None = None  # nothing more is waited for
+        self._given_up: ConnectionFault | None = None  # nothing more is waited for
         self._busy = 0  # dialogues under way
         self._waiting = False  # a task waits for bytes
         self._waits = 0  # how many times one did
@@ -159,10 +155,10 @@ class Incoming(Generic[In]):
         except trio.ClosedResourceError:
             self._raise_interruption()
         except CloseNotifyMissingError:
-            self._broken = True
             buffer = self._decoder.buffer
-            error = CloseNotifyMissingError(len(buffer.data) - buffer.start)
-            raise self._journal.break_with(error) from None
+            cut = CloseNotifyMissingError(len(buffer.data) - buffer.start)
+            self._given_up = self._journal.lose_framing(cut)
+            raise copy.copy(self._given_up) from None
         except Exception as error:  # noqa: BLE001 - a user's stream may raise any
             self._broken = True
             raise self._journal.break_with(error)  # noqa: B904 - it has its cause
@@ -194,8 +190,8 @@ class Incoming(Generic[In]):
                 self._decoder.let_go()
             self._hold(held)
         self.patience.start(self.bytes_received - held, held)
-        if self._group.is_draining:
-            self.drain()
+        if self._group.is_draining and self.drain():
+            raise trio.ClosedResourceError  # as if it had been interrupted later
 
     def _take(self, chunk: bytes) -> None:
         """Take what was read: bytes, or the end."""
@@ -263,22 +259,26 @@ class Incoming(Generic[In]):
         if error is not None:
             raise self._journal.mine(error) from None
 
-    def drain(self) -> None:
+    def drain(self) -> bool:
         """Send away a task that waits for bytes, unless a message or dialogue is on.
 
-        Not before some passes of the scheduler: what has arrived is still to be served.
+        What has arrived is still to be served. Returns whether it is sent away already:
+        not all streams can tell what they have.
         """
         buffer = self._decoder.buffer
-        if self._waiting and not self._busy and buffer.start == len(buffer.data):
-            wait = self._waits
+        if not self._waiting or self._busy or buffer.start < len(buffer.data):
+            return False
+        wait = self._waits
 
-            async def send_away() -> None:
-                for _ in range(PASSES_TO_LOOK):
-                    await trio.lowlevel.cancel_shielded_checkpoint()
-                if self._waits == wait and not self._busy:
-                    self.interrupt(Drained("the server drains"))
+        def send_away() -> None:
+            if self._waits == wait and not self._busy:
+                self.interrupt(Drained("the server drains"))
 
-            self._group.writers.start(send_away)
+        if self._source.is_quiet():
+            send_away()
+            return True
+        self._group.call_later(send_away)
+        return False
 
     @contextmanager
     def busy(self) -> Generator[None, None, None]:

@@ -21,7 +21,6 @@ nothing queued may always queue something, so that each makes progress.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable
 from typing import Final, final
@@ -33,7 +32,7 @@ from trio_tcp._errors import ConnectionClosedError, PeerTooSlowError
 from trio_tcp._group import Group
 from trio_tcp._journal import Journal
 from trio_tcp._patience import Patience
-from trio_tcp._timers import Timer
+from trio_tcp._stall import Stall
 from trio_tcp._transport import Transport
 from trio_tcp._writers import Worker
 from trio_tcp.codecs import Buffer
@@ -85,10 +84,9 @@ class Outgoing:
         "_packed",
         "_patience",
         "_progress",
-        "_timer",
+        "_stall",
         "_transport",
         "_waiting",
-        "_waits_since",
         "_writer",
         "bytes_held",
         "bytes_queued",
@@ -119,8 +117,7 @@ class Outgoing:
         self._eof_sent: trio.Event | None = None
         self._excused = False  # the peer cannot be late
         self._writer: Worker | None = None  # while a task writes
-        self._waits_since = math.inf  # that the stream takes something
-        self._timer: Timer | None = None  # for that
+        self._stall: Stall | None = None  # once a task has written
         self.bytes_held = 0
         self.bytes_queued = 0
         self.bytes_sent = 0
@@ -131,7 +128,7 @@ class Outgoing:
         """Write to this transport from now on; as long as excused, it takes nothing."""
         self._transport = transport
         self._excused = excused
-        if self._waits_since < math.inf:
+        if self._writer is not None:
             self._start_to_wait()
 
     # Accepting
@@ -274,31 +271,25 @@ class Outgoing:
         except Exception as error:  # noqa: BLE001 - a user's stream may raise any
             self._fail(error)
         finally:
-            self._stop_waiting()
+            if self._stall is not None:
+                self._stall.stop()
             self._writer = None
             if self._eof_sent is not None:
                 self._eof_sent.set()
 
     def _start_to_wait(self) -> None:
         """Start the clock: the stream is to take something."""
-        timers = self._group.timers
-        if self._timer is None:
-            self._timer = timers.open(self._stalled)
-        self._waits_since = timers.now()
-        self.rearm()
+        if self._stall is None:
+            self._stall = Stall(self._group.timers, self._patience, self._stalled)
+        if self._excused:
+            self._stall.stop()
+        else:
+            self._stall.start()
 
     def rearm(self) -> None:
-        """Set the clock, by the timeouts as they are now."""
-        timer = self._timer
-        if timer is not None and self._waits_since < math.inf and not self._excused:
-            timer.deadline = self._waits_since + self._patience.timeouts.write
-            if timer.deadline < timer.looked_at:
-                self._group.timers.look(timer)
-
-    def _stop_waiting(self) -> None:
-        self._waits_since = math.inf
-        if self._timer is not None:
-            self._timer.deadline = math.inf
+        """Notice that the timeouts have been replaced."""
+        if self._stall is not None:
+            self._stall.rearm()
 
     def _stalled(self) -> None:
         """The peer took nothing for too long."""
@@ -309,9 +300,9 @@ class Outgoing:
 
     def release(self) -> None:
         """Let go of what the group has of this; nobody writes any more."""
-        if self._timer is not None:
-            self._group.timers.close(self._timer)
-            self._timer = None
+        if self._stall is not None:
+            self._stall.close()
+            self._stall = None
 
     def _fail(self, error: Exception) -> None:
         if not isinstance(error, trio.ClosedResourceError):

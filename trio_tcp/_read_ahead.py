@@ -94,6 +94,11 @@ class ReadAhead:
         self._interrupted = True
         self._transport.interrupt_receive()
 
+    def is_quiet(self) -> bool:
+        """As the transport's."""
+        here = self._held or self.ended
+        return not here and self._transport.is_quiet()
+
     @property
     def bytes_held(self) -> int:
         """How much has been read ahead."""

@@ -50,7 +50,9 @@ class Serving:
 
     server: trio_tcp.Server
     ports: list[int]
-    _clients: list[trio.SocketStream] = attrs.field(init=False, factory=list)
+    _clients: list[trio.SocketStream] = attrs.field(
+        init=False, factory=list[trio.SocketStream]
+    )
 
     def connect(
         self, port: int | None = None, *, host: str = LOOPBACK, deaf: bool = False

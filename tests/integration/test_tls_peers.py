@@ -887,6 +887,26 @@ async def test_a_client_that_is_gone_after_its_close_notify_has_closed(
     assert {ended.reason for ended in ends} == {CloseReason.PEER_CLOSED}
 
 
+async def test_unix_sockets_carry_tls_too(
+    nursery: trio.Nursery, record: Record, tmp_path: Path
+) -> None:
+    path = tmp_path / "socket"
+    serve = partial(trio_tcp.serve_unix, echo, path, codec=LINES, observer=record)
+    await nursery.start(partial(serve, tls=server_context()))
+    async with trio_tcp.open_connection(
+        await trio.open_unix_socket(path),
+        codec=LINES,
+        tls=client_context(),
+        server_hostname=HOST,
+    ) as connection:
+        for size in SIZES:
+            async with trio.open_nursery() as sending:
+                sending.start_soon(connection.send, "x" * size)
+                assert await connection.receive() == "x" * size
+    (ended,) = await record.wait(trio_tcp.ConnectionEnded)
+    assert ended.reason is CloseReason.PEER_CLOSED
+
+
 async def test_a_reset_is_a_reset(nursery: trio.Nursery, record: Record) -> None:
     """Over TLS as without."""
 

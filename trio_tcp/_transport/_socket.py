@@ -94,6 +94,14 @@ class SocketTransport:
         if self._socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self._socket)
 
+    def is_quiet(self) -> bool:
+        """Ask the kernel, which has neither bytes nor an end to tell of."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except OSError as error:
+            return isinstance(error, BlockingIOError)
+        return False
+
     def send_now(self, data: bytes | memoryview) -> int:
         """Let the kernel take what fits into its buffer."""
         try:

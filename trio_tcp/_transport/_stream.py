@@ -10,7 +10,7 @@ from trio_tcp._address import Address
 from trio_tcp._transport._tls_info import TlsInfo
 from trio_tcp._transport._transport import READ_BYTES
 
-__all__ = ["StreamTransport", "SupportsReset"]
+__all__ = ["StreamTransport", "SupportsLook", "SupportsReset"]
 
 WRITE_BYTES: Final = 16 << 10
 """How much a stream is handed at a time, so that progress is seen: a TLS record."""
@@ -22,6 +22,15 @@ class SupportsReset(Protocol):
 
     def reset(self) -> None:
         """Break the connection, so that the other end gets an error."""
+        ...
+
+
+@runtime_checkable
+class SupportsLook(Protocol):
+    """A stream that can be looked at. Trio has no word for that either."""
+
+    def is_quiet(self) -> bool:
+        """Say whether it is certain that `receive_some` would have to wait now."""
         ...
 
 
@@ -69,6 +78,10 @@ class StreamTransport:
         """Cancel the read at hand."""
         if self._reading is not None:
             self._reading.cancel()
+
+    def is_quiet(self) -> bool:
+        """Ask the stream, if it can tell; Trio's cannot."""
+        return isinstance(self._stream, SupportsLook) and self._stream.is_quiet()
 
     def send_now(self, data: bytes | memoryview) -> int:
         """Take nothing: Trio's streams always wait."""

@@ -233,6 +233,12 @@ class TlsTransport:
         """Wake the task that waits for bytes."""
         self._inner.interrupt_receive()
 
+    def is_quiet(self) -> bool:
+        """Look here first, then below."""
+        waits = self._handshaken is None and not self._plaintext
+        over = self._session.at_eof or self._session.failed
+        return waits and not over and self._inner.is_quiet()
+
     # Sending
 
     def send_now(self, data: bytes | memoryview) -> int:

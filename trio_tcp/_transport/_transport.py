@@ -57,6 +57,10 @@ class Transport(Protocol):
         """Wake the task that waits in `receive_some`, which then raises."""
         ...
 
+    def is_quiet(self) -> bool:
+        """Say whether it is certain that `receive_some` would have to wait now."""
+        ...
+
     def send_now(self, data: bytes | memoryview) -> int:
         """Give the stream what it takes without waiting.
 

@@ -149,6 +149,11 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         finally:
             self._receiving = False
 
+    def is_quiet(self) -> bool:
+        """Say whether `receive_some` would have to wait now."""
+        pipe = self._incoming
+        return not (self._closed or pipe.reset or pipe.data or pipe.ended)
+
     async def aclose(self) -> None:
         """Close both directions.
 

@@ -38,10 +38,11 @@ IP_BIND_ADDRESS_NO_PORT: Final = 24
 """ip(7): the port is chosen by connect(2), so that one port serves several times. The
 socket module of Python 3.11 lacks it."""
 
-PATIENCE: Final = 15.0
+PATIENCE: Final = 10.0
 """Seconds after an attack in which its last connections must have ended."""
 
-MIB: Final = 1 << 20
+HONEST_PATIENCE: Final = 40.0
+"""Seconds in which honest clients have finished. They give up a request after 30."""
 
 
 @attrs.frozen(kw_only=True)
@@ -129,12 +130,19 @@ class Program:
         self._input, self._output = process.stdin, process.stdout
         self._unread = b""
 
-    async def hear(self) -> Any:  # noqa: ANN401
-        """Wait for the next line."""
+    async def hear(self, *, within: float = PATIENCE) -> Any:  # noqa: ANN401
+        """Wait for the next line.
+
+        Raises:
+            RuntimeError: the program has ended, or it hangs.
+        """
         while b"\n" not in self._unread:
-            chunk = await self._output.receive_some()
+            chunk = b""
+            with trio.move_on_after(within) as waiting:
+                chunk = await self._output.receive_some()
             if not chunk:
-                raise RuntimeError(f"process {self.process.pid} has ended")
+                what = "hangs" if waiting.cancelled_caught else "has ended"
+                raise RuntimeError(f"{self.process.args!r} {what}")
             self._unread += chunk
         line, _, self._unread = self._unread.partition(b"\n")
         return json.loads(line)
@@ -322,7 +330,7 @@ async def _run(arena: Arena, server: Program) -> Result:
         await trio.sleep(arena.scale.quiet)
         after = server.memory("VmRSS")
         await honest.tell_the_end()
-        heard = await honest.hear()
+        heard = await honest.hear(within=HONEST_PATIENCE)
     serves = await arena.is_served()
     return Result(
         attack=arena.attack,

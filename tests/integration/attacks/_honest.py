@@ -20,7 +20,7 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import Any, Final
 
-PATIENCE: Final = 60.0
+PATIENCE: Final = 30.0
 """Seconds that a request may take. Newcomers wait long while a server is full."""
 
 PAUSE: Final = 0.04

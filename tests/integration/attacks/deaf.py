@@ -84,6 +84,6 @@ ATTACKS: Final = [
         ),
         limits=Limits(max_buffered_bytes=32 * MIB),
         timeouts=Timeouts(write=2),
-        crowd=40,
+        crowd=100,
     ),
 ]
