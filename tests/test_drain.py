@@ -757,6 +757,44 @@ async def test_who_asks_all_the_time_is_sent_away_soon(
             assert (report.finished, report.seconds) == (4, 0)
 
 
+async def test_whatever_clients_do_at_that_moment_the_books_agree(
+    autojump_clock: MockClock,
+) -> None:
+    async def do_anything(stream: testing.MemoryStream, dice: random.Random) -> None:
+        await stream.send_all(dice.choice([b"", b"", b"unfin", b"question\n"]))
+        await passes(dice.randrange(6))
+        match dice.randrange(5):
+            case 0:
+                await stream.aclose()
+            case 1:
+                stream.reset()
+            case 2:
+                await stream.send_eof()
+                await to_the_end(stream)
+            case 3:
+                await stream.send_all(b"ished\n")
+                await to_the_end(stream)
+            case _:
+                await to_the_end(stream)
+
+    for seed in range(ORDERS * 3):
+        dice = random.Random(seed)
+        handler = WAYS_TO_WAIT[seed % len(WAYS_TO_WAIT)]
+        began_at = trio.current_time()
+        async with serving(handler) as served, trio.open_nursery() as nursery:
+            for _ in range(8):
+                stream = await served.listener.connect()
+                nursery.start_soon(do_anything, stream, dice)
+            await passes(dice.randrange(6))
+            report = await served.server.drain(5)
+            assert served.agrees_with(report), f"seed {seed}"
+            assert len(served.record.all(trio_tcp.ConnectionEnded)) == 8
+            assert report.aborted == 0
+            assert not served.record.all(trio_tcp.HandlerFailed)
+            await served.returned.wait()
+            assert served.returned_at <= began_at + 5
+
+
 async def test_who_watches_and_receives_is_told_at_once(
     autojump_clock: MockClock,
 ) -> None:
@@ -1478,22 +1516,28 @@ async def test_a_call_that_is_cancelled_from_the_start_does_nothing(
         await exactly(client, b"x\n")
 
 
+@pytest.mark.parametrize("then", [work, close_and_go_on, work_in_a_block])
 @pytest.mark.parametrize("at", ["grace", "cleaning up"])
 async def test_a_server_that_is_cancelled_while_it_drains_still_reports(
-    at: str, autojump_clock: MockClock
+    at: str, then: Handler, autojump_clock: MockClock
 ) -> None:
     """It ends at once; whoever waits for the drain is outside, and is told."""
     reports: list[DrainReport] = []
     listener = testing.MemoryListener(1000)
     record = Record()
-    pourer = Pourer(work)
+    pourer = Pourer(then)
 
     async def handler(connection: Text) -> None:
         if await connection.receive() == "stay":
             await pourer.handler(connection)
 
     serve = partial(
-        trio_tcp.serve_listeners, handler, [listener], codec=LINES, observer=record
+        trio_tcp.serve_listeners,
+        handler,
+        [listener],
+        codec=LINES,
+        observer=record,
+        timeouts=trio_tcp.Timeouts(linger=60),
     )
     async with trio.open_nursery() as outside:
         async with trio.open_nursery() as nursery:

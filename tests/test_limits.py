@@ -688,6 +688,28 @@ async def test_who_has_nothing_queued_makes_progress_whatever_others_hold(
         assert len(serving.server.connections) == 6
 
 
+async def test_a_large_message_waits_for_its_own_queue_at_most(
+    autojump_clock: MockClock,
+) -> None:
+    """Though others leave no room for it, and read nothing."""
+
+    async def send(connection: Text) -> None:
+        if await connection.receive() == "deaf":
+            await send_100_lines(connection)
+        await connection.send("small")
+        await connection.send("x" * 20_000)
+
+    async with serve(buffered(50_000), send, timeouts=PATIENT, capacity=3) as serving:
+        for _ in range(5):
+            await (await serving.connect()).send_all(b"deaf\n")
+        await trio.sleep(1)
+        assert serving.server.statistics().bytes_buffered > 40_000
+        client = await serving.connect()
+        await client.send_all(b"on\n")
+        assert await everything(client) == b"small\n" + b"x" * 20_000 + b"\n"
+        assert trio.current_time() == 1
+
+
 async def test_those_who_wait_for_the_budget_stay_in_order(
     autojump_clock: MockClock,
 ) -> None:

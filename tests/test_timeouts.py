@@ -739,6 +739,7 @@ async def test_a_handler_that_sends_in_between_is_not_idle(
             with trio.move_on_after(9):
                 await connection.receive()
             await connection.send("tick")
+            await connection.flush()  # it goes out while nobody receives
         await connection.receive()
 
     async with serve(tick, only(idle=10)) as (served, record):

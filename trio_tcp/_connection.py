@@ -317,6 +317,7 @@ class Connection(
 
         Cancellation:
             Closes at once: with RST where something is still to be sent, or unread.
+            It is graceful all the same if a drain has cancelled the handler.
         """
         await self._ending.aclose()
 

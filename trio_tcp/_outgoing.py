@@ -314,15 +314,12 @@ class Outgoing:
         self._patience.note_sent()
         # A queue that was dropped meanwhile has nothing left to subtract from.
         self.bytes_queued = max(0, self.bytes_queued - count)
-        if self._waiting:
-            self._hold()
         while self._waiting and self._has_room(len(self._waiting[0].data)):
             waiter = self._waiting.popleft()
             waiter.committed = True
             self._frames.append(waiter.data)
             self.bytes_queued += len(waiter.data)
             self._pack()
-            self._hold()
             trio.lowlevel.reschedule(waiter.task)
         self._wake_progress()
 

@@ -523,6 +523,7 @@ async def ask_all_the_time(
     tally: Tally,
     port: int,
     context: ssl.SSLContext | None,
+    *,
     window: int,
     go: asyncio.Event,
     warm: asyncio.Semaphore,
@@ -567,7 +568,9 @@ async def test_under_load_every_request_is_answered_or_there_is_a_clean_end(
         async with asyncio.TaskGroup() as group:
             for index, tally in enumerate(tallies):
                 window = [1, 1, 2, 20][index % 4]
-                ask = ask_all_the_time(tally, port, context, window, go, warm)
+                ask = ask_all_the_time(
+                    tally, port, context, window=window, go=go, warm=warm
+                )
                 group.create_task(ask)
             go.set()
             for _ in tallies:

@@ -137,7 +137,7 @@ class Program:
             RuntimeError: the program has ended, or it hangs.
         """
         while b"\n" not in self._unread:
-            chunk = b""
+            chunk: bytes | bytearray = b""
             with trio.move_on_after(within) as waiting:
                 chunk = await self._output.receive_some()
             if not chunk:
