@@ -487,6 +487,26 @@ async def test_what_is_sent_meanwhile_waits_as_long_as_the_handshake(
 
 
 @each_side
+async def test_the_time_to_take_it_begins_with_the_end_of_the_handshake(
+    side: Side, autojump_clock: MockClock
+) -> None:
+    timeouts = trio_tcp.Timeouts(handshake=100, write=10)
+    async with one_end(capacity=5000, timeouts=timeouts) as (connection, stream):
+        peer = other_side(side, stream)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(side, connection)
+            await wait_all_tasks_blocked()
+            await connection.send("x" * 50_000)
+            await trio.sleep(50)
+            await peer.shake_hands()
+        with pytest.raises(trio_tcp.PeerTooSlowError) as caught:
+            await connection.flush()
+        assert caught.value.timeout == "write"
+        assert trio.current_time() == 60
+        assert connection.close_reason is CloseReason.TIMED_OUT
+
+
+@each_side
 async def test_a_handshake_that_is_cancelled_breaks_the_connection(
     side: Side, autojump_clock: MockClock
 ) -> None:
@@ -495,6 +515,7 @@ async def test_a_handshake_that_is_cancelled_breaks_the_connection(
             await side(connection)
         assert scope.cancelled_caught
         assert trio.current_time() == 3
+        assert connection.close_reason is CloseReason.CLOSED
         await is_broken(connection, trio_tcp.TlsHandshakeError, "on this side")
 
 

@@ -67,6 +67,7 @@ async def start(
     *,
     tls: Context | None = None,
     proxy_protocol: trio_tcp.ProxyProtocol | None = None,
+    limits: trio_tcp.Limits | None = None,
 ) -> trio_tcp.Server:
     """Start a server on a free port."""
     server: trio_tcp.Server = await nursery.start(
@@ -79,6 +80,7 @@ async def start(
             observer=record,
             tls=tls,
             proxy_protocol=proxy_protocol,
+            limits=limits or trio_tcp.Limits(),
         )
     )
     return server
@@ -1017,6 +1019,23 @@ async def test_a_client_is_told_what_it_could_not_agree_on(
             pass
     (attempt,) = caught.value.attempts
     assert isinstance(attempt, trio_tcp.PeerTooSlowError | trio_tcp.TlsHandshakeError)
+
+
+async def test_a_handshake_that_fails_counts_for_its_address_no_more(
+    nursery: trio.Nursery, record: Record
+) -> None:
+    limits = trio_tcp.Limits(max_per_address=1)
+    server = await start(
+        nursery, echo, LINES, record, tls=server_context(), limits=limits
+    )
+    for count in range(1, 4):
+        async with await trio.open_tcp_stream(LOOPBACK, server.port) as stream:
+            await stream.send_all(b"EHLO plain\r\n")
+            await record.wait(trio_tcp.HandshakeFailed, count)
+    async with connect(server.port, LINES) as connection:
+        await connection.send("hello")
+        assert await connection.receive() == "hello"
+    assert not record.all(trio_tcp.ConnectionRejected)
 
 
 async def test_the_name_to_expect_is_the_one_that_was_asked_for(

@@ -182,6 +182,9 @@ async def _program(*args: str) -> AsyncGenerator[Program, None]:
             process.send_signal(signal.SIGKILL)
         with trio.CancelScope(shield=True):
             await process.wait()
+            for pipe in process.stdin, process.stdout:
+                assert pipe is not None
+                await pipe.aclose()
 
 
 class Arena:

@@ -153,7 +153,7 @@ ATTACKS: Final = [
         growth=100,
         services=(Service(codec=codecs.LengthPrefixed(max_bytes=LARGE)),),
         limits=Limits(max_buffered_bytes=32 * MIB),
-        timeouts=Timeouts(message=2, message_rate=100 * MIB),
+        timeouts=Timeouts(message=2, message_rate=4 * MIB),
         crowd=40,
     ),
 ]

@@ -77,6 +77,7 @@ trio_tcp.run_server(
     0,
     host="127.0.0.1",
     codec=codecs.LengthPrefixed(max_bytes=LARGE),
+    grace=0,
     observer=observe,
 )
 say("returned")
