@@ -60,6 +60,9 @@ def check_python(arguments: list[str]) -> None:
     """It is our command, or a program of this tree."""
     if arguments[:2] == ["-m", "trio_tcp"]:
         check_trio_tcp(arguments[2:])
+    elif arguments[0] == "-m":
+        module = ROOT.joinpath(*arguments[1].split("."))
+        assert (module / "__main__.py").is_file()
     else:
         assert (ROOT / arguments[0]).is_file()
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="it needs /proc, and all of 127.0.0.0/8"
 )
 
-SMALL = Scale(seconds=0.15, crowd=0.25, honest=16, quiet=0.1)
+SMALL = Scale(seconds=0.1, crowd=0.25, honest=12, quiet=0.1)
 
 
 @pytest.mark.parametrize("family", families())
