@@ -319,6 +319,22 @@ async def test_one_who_was_accepted_already_and_waits_for_room_is_not_lost(
         assert trio.current_time() == 3
 
 
+@pytest.mark.parametrize("suspended", [False, True])
+async def test_one_who_waits_for_room_is_not_left_behind_by_a_server_that_ends(
+    suspended: bool, autojump_clock: MockClock
+) -> None:
+    async with serve(Limits(max_connections=1), listeners=2) as running:
+        first = await running.connect(0)
+        assert await answers(first)
+        second = await running.connect(1)
+        await trio.sleep(1)
+        if suspended:
+            running.server.suspend()
+            await trio.sleep(1)
+        running.nursery.cancel_scope.cancel()
+    assert await second.receive_some() == b""
+
+
 async def test_while_it_is_suspended_nobody_is_refused(
     autojump_clock: MockClock,
 ) -> None:

@@ -61,14 +61,18 @@ class Crowd:
     async def run(self) -> None:
         """Let them work until the input ends."""
         tasks = [asyncio.create_task(client.run()) for client in self._clients]
-        for client in self._clients:
-            await client.answered.wait()
-        _say("ready")
+        ready = asyncio.create_task(self._say_when_ready())
         await self._follow_the_phases()
+        ready.cancel()
         self.leaving.set()
         await asyncio.gather(*tasks)
         phases = {name: _summary(each) for name, each in self.seconds.items()}
         _say({"phases": phases, "errors": self.errors})
+
+    async def _say_when_ready(self) -> None:
+        for client in self._clients:
+            await client.answered.wait()
+        _say("ready")
 
     async def _follow_the_phases(self) -> None:
         reader = asyncio.StreamReader()
