@@ -174,7 +174,13 @@ class Rival(trio.abc.SocketFactory):
             self._first = None
             if len(self.ports) < self._often:
                 address = (OTHER_LOOPBACK, port)
-                self._until.enter_context(socket.create_server(address))
+                try:
+                    self._until.enter_context(socket.create_server(address))
+                except OSError as error:
+                    if error.errno != errno.EADDRINUSE:
+                        sock.close()
+                        raise
+                    # Some other program was faster: that is as good.
                 self.ports.append(port)
         return trio.socket.from_stdlib_socket(sock)
 
