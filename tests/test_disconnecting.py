@@ -489,6 +489,25 @@ async def test_behind_too_much_the_end_is_out_of_sight_until_it_is_received(
             await gone.wait()
 
 
+@pytest.mark.parametrize("how", ["aclose", "abort"])
+async def test_behind_too_much_the_end_on_this_side_is_seen(
+    open_text: Open, how: str
+) -> None:
+    async with open_text() as (connection, peer):
+        async with trio.open_nursery() as nursery:
+            gone = trio.Event()
+            nursery.start_soon(set_when_gone, connection, gone)
+            await peer.send(bytes(2 * AHEAD))
+            await wait_all_tasks_blocked()
+            if how == "abort":
+                connection.abort()
+            else:
+                nursery.start_soon(connection.aclose)
+            await gone.wait()
+            if how == "aclose":
+                await peer.end()
+
+
 async def test_it_takes_no_more_than_a_little_from_a_peer_that_pours() -> None:
     """What nobody receives waits at the peer, as ever."""
     ours, theirs = testing.memory_stream_pair(capacity=1000)

@@ -626,6 +626,16 @@ async def receive_as_another_begins_to_watch(connection: Text) -> None:
         nursery.cancel_scope.cancel()
 
 
+async def watch_and_receive_later(connection: Text) -> None:
+    """Take the stream from one that watches, at the very moment."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.wait_disconnected)
+        await trio.sleep(1 - trio.current_time() % 1)
+        await passes(random.randrange(4))
+        await polite(connection)
+        nursery.cancel_scope.cancel()
+
+
 async def receive_for_a_second_at_a_time(connection: Text) -> None:
     """Look up at the very moment at which everything happens."""
     while True:
@@ -659,6 +669,7 @@ WAYS_TO_WAIT = [
     polite,
     receive_as_another_watches,
     receive_as_another_begins_to_watch,
+    watch_and_receive_later,
     receive_for_a_second_at_a_time,
     leave_a_dialogue_and_receive,
 ]

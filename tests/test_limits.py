@@ -856,6 +856,26 @@ async def test_it_may_be_the_one_that_is_just_receiving(
         assert connection.statistics().messages_received == 1
 
 
+async def test_bytes_that_come_while_it_is_evicted_are_nobodys(
+    autojump_clock: MockClock,
+) -> None:
+    for _ in range(20):  # tasks run in any order
+        async with serve(buffered(25_000), receive_all, timeouts=PATIENT) as serving:
+            greedy = await serving.connect()
+            await greedy.send_all(b"whole\n" + b"x" * 15_000)
+            honest = await hold(serving, 9000)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(greedy.send_all, b"x" * 100)
+                nursery.start_soon(honest.send_all, b"x" * 3000)
+            assert await is_reset(greedy)
+            await wait_all_tasks_blocked()
+            (connection,) = serving.server.connections
+            assert connection.statistics().bytes_received == 12_000
+            assert serving.server.statistics().bytes_buffered == 12_000
+            (ended,) = serving.record.all(trio_tcp.ConnectionEnded)
+            assert ended.reason is CloseReason.EVICTED
+
+
 async def test_a_busy_handler_is_told_when_it_looks_up(
     autojump_clock: MockClock,
 ) -> None:

@@ -197,6 +197,8 @@ class Incoming(Generic[In]):
         """Take what was read: bytes, or the end."""
         if self.closed:
             raise self._journal.closed_error()
+        if self._broken:  # broken off, while this was on its way
+            raise self._journal.broken_error()
         if chunk:
             self.bytes_received += len(chunk)
             self._decoder.feed(chunk)
