@@ -1,0 +1,107 @@
+"""One direction between two hosts: how long a segment travels, and how large it is."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import TYPE_CHECKING, Any, Final, final
+
+import attrs
+
+if TYPE_CHECKING:
+    from trio_tcp.testing.traces import Flow
+
+__all__ = ["Link", "LinkOptions"]
+
+HEADERS: Final = 40
+"""Bytes of IPv4 and TCP header without options: carried beside payload."""
+
+FIRST_RETRANSMISSION: Final = 0.2
+"""Seconds after which Linux retransmits at the earliest (TCP_RTO_MIN)."""
+
+
+def _is_not_negative(
+    _: object, attribute: attrs.Attribute[float], value: float
+) -> None:
+    if not value >= 0:
+        raise ValueError(f"{attribute.name} is {value}: it cannot be negative")
+
+
+def _is_positive(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"{attribute.name} is {value}: it must be positive")
+
+
+def _is_a_share(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+    if not 0 <= value < 1:
+        raise ValueError(f"{attribute.name} is {value}: it must be in [0, 1)")
+
+
+@attrs.frozen(kw_only=True)
+class LinkOptions:
+    """What a link is like.
+
+    Attributes:
+        latency: Seconds that every segment travels.
+        jitter: Up to how many seconds more, drawn anew for each segment. Segments of
+            one connection stay in order.
+        bandwidth: Bytes a second; what is sent faster waits.
+        loss: The share of segments that are lost on the way. An application sees a
+            loss as a delay, until the segment is sent again: 0.2 seconds, twice that
+            if it is lost again, and so on. That is how it is simulated.
+        mss: The largest payload of a segment, in bytes.
+    """
+
+    latency: float = attrs.field(default=0.001, validator=_is_not_negative)
+    jitter: float = attrs.field(default=0.0, validator=_is_not_negative)
+    bandwidth: float = attrs.field(default=math.inf, validator=_is_positive)
+    loss: float = attrs.field(default=0.0, validator=_is_a_share)
+    mss: int = attrs.field(default=1460, validator=_is_positive)
+
+
+@final
+class Link:
+    """One direction between two hosts. Made by `VirtualNetwork.link`."""
+
+    def __init__(
+        self, sender: str, receiver: str, options: LinkOptions, seed: object
+    ) -> None:
+        self.sender: str = sender
+        self.receiver: str = receiver
+        self.options: LinkOptions = options
+        # A stream of its own: what one link draws shifts nothing on another.
+        self._random = random.Random(f"{seed}:link {sender} -> {receiver}")
+        self._busy_until = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.sender} -> {self.receiver}"
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of both."""
+        return (self.sender, self.receiver)
+
+    def covers(self, flow: Flow) -> bool:
+        """Say whether bytes on this way pass this link."""
+        return flow.sender == self.sender and flow.receiver == self.receiver
+
+    def travel_time(self, size: int, now: float) -> float:
+        """Draw how many seconds a segment with ``size`` bytes of payload travels."""
+        options = self.options
+        seconds = options.latency
+        if options.jitter:
+            seconds += self._random.random() * options.jitter
+        if options.bandwidth != math.inf:
+            start = max(now, self._busy_until)
+            self._busy_until = start + (HEADERS + size) / options.bandwidth
+            seconds += self._busy_until - now
+        if options.loss:
+            seconds += self._draw_retransmissions()
+        return seconds
+
+    def _draw_retransmissions(self) -> float:
+        seconds, wait = 0.0, FIRST_RETRANSMISSION
+        while self._random.random() < self.options.loss:
+            seconds += wait
+            wait *= 2
+        return seconds

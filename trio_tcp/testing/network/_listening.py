@@ -1,0 +1,61 @@
+"""A socket that listens: connections that nobody has accepted yet."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final, final
+
+from trio_tcp.testing.network._waiter import Waiter
+
+if TYPE_CHECKING:
+    from trio_tcp.testing.network._ports import Binding
+    from trio_tcp.testing.network._socket_options import SocketOptions
+    from trio_tcp.testing.network._tcp_end import TcpEnd
+
+__all__ = ["Listening"]
+
+LONGEST_BACKLOG: Final = 4096
+"""What a backlog is cut down to (net.core.somaxconn)."""
+
+
+@final
+class Listening:
+    """The accept queue of a socket.
+
+    Attributes:
+        binding: Where it listens.
+        options: What connections that it accepts inherit.
+        queue: Connections that are ready to be accepted, oldest first.
+        acceptable: Where the task waits that accepts.
+        is_closed: The socket is closed.
+    """
+
+    def __init__(self, binding: Binding, options: SocketOptions, backlog: int) -> None:
+        self.binding: Binding = binding
+        self.options: SocketOptions = options
+        self.queue: deque[TcpEnd] = deque()
+        self.acceptable: Waiter = Waiter("accepting")
+        self.is_closed: bool = False
+        self.set_backlog(backlog)
+
+    def set_backlog(self, backlog: int) -> None:
+        """Say how many connections may wait beside one; a negative number is many."""
+        is_many = not 0 <= backlog <= LONGEST_BACKLOG
+        self._backlog = LONGEST_BACKLOG if is_many else backlog
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more fit: one more than the backlog (sk_acceptq_is_full)."""
+        return len(self.queue) > self._backlog
+
+    def add(self, end: TcpEnd) -> None:
+        """Put a connection into the queue, whose handshake is done."""
+        self.queue.append(end)
+        self.acceptable.wake()
+
+    def close(self) -> None:
+        """Accept no more; whoever waited to be accepted is reset."""
+        self.is_closed = True
+        while self.queue:
+            self.queue.popleft().close(with_reset=True)
+        self.acceptable.wake()

@@ -1,0 +1,55 @@
+"""A network is opened: Trio asks it for sockets and names, and its events happen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from trio_tcp._nursery import ungrouped
+
+if TYPE_CHECKING:
+    from trio_tcp.testing.network._timeline import Timeline
+    from trio_tcp.testing.network._virtual_network import VirtualNetwork
+
+__all__ = ["drive_by_sleeping", "open_network"]
+
+
+@asynccontextmanager
+async def open_network(
+    network: VirtualNetwork, drive: Callable[[Timeline], Awaitable[None]]
+) -> AsyncGenerator[None, None]:
+    """Let a network be that of the running Trio program.
+
+    Args:
+        network: The network.
+        drive: An async function that lets events happen when their time has come,
+            until it is cancelled.
+    """
+    network.start_clock()
+    factory = trio.socket.set_custom_socket_factory(network)
+    resolver = trio.socket.set_custom_hostname_resolver(network.resolver)
+    try:
+        with ungrouped():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(drive, network.timeline)
+                network.programs.nursery = nursery
+                try:
+                    yield
+                finally:
+                    network.programs.nursery = None
+                    nursery.cancel_scope.cancel()
+    finally:
+        trio.socket.set_custom_socket_factory(factory)
+        trio.socket.set_custom_hostname_resolver(resolver)
+
+
+async def drive_by_sleeping(timeline: Timeline) -> None:
+    """Sleep from event to event, by whatever clock Trio runs with."""
+    while True:
+        timeline.run_due(trio.current_time())
+        with trio.CancelScope(deadline=timeline.next_time) as until_next:
+            timeline.on_earlier = until_next.cancel
+            await trio.sleep_forever()

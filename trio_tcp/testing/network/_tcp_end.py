@@ -1,0 +1,383 @@
+"""One end of a TCP connection, as the kernel of its host keeps it.
+
+It does what an application can see of TCP as Linux does it: handshake, windows,
+half-close, resets and their errors, retransmission and giving up. It does no
+congestion control, and knows no urgent data. What it does about segments that arrive is in its neighbour.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Final, final
+
+from trio_tcp.testing.network._direction import Direction
+from trio_tcp.testing.network._os_error import os_error
+from trio_tcp.testing.network._receiving import Receiving
+from trio_tcp.testing.network._retransmission import Retransmission
+from trio_tcp.testing.network._sending import MASK, Sending, Sent
+from trio_tcp.testing.network._stage import Stage
+from trio_tcp.testing.traces import Endpoint, Flag, Flow, Segment, SegmentOptions
+
+if TYPE_CHECKING:
+    from trio_tcp.testing.network._host import Host
+    from trio_tcp.testing.network._listening import Listening
+    from trio_tcp.testing.network._ports import Binding
+    from trio_tcp.testing.network._socket_options import SocketOptions
+
+__all__ = ["TcpEnd"]
+
+# As plain numbers: an operation on enum members costs as much as all the rest here.
+FIN: Final = Flag.FIN.value
+SYN: Final = Flag.SYN.value
+RST: Final = Flag.RST.value
+PSH: Final = Flag.PSH.value
+ACK: Final = Flag.ACK.value
+
+TIME_WAIT: Final = 60.0
+"""Seconds that a closed connection keeps its ports (TCP_TIMEWAIT_LEN), and that one
+whose program has gone waits for the peer's end (net.ipv4.tcp_fin_timeout)."""
+
+
+@final
+class TcpEnd:
+    """One end of a connection.
+
+    Attributes:
+        host: The host that it belongs to.
+        local: Its address.
+        remote: The address of the other end.
+        stage: How far it is.
+        sending: What it sends.
+        receiving: What it receives.
+        is_over: Whether nothing can be sent or received any more.
+        error: The number of an error that nobody was told of yet (SO_ERROR).
+        listening: The socket whose queue it belongs to, if it began with a SYN of the
+            peer.
+        retransmission: What is done about losses.
+        peer_ended_first: The peer's FIN came before ours was sent.
+        is_orphan: The program has closed its socket.
+        was_opened_here: It began with a SYN of this end.
+        last_arrival: When the last segment that it sent arrives.
+        outgoing: What it sends, as a flow.
+        incoming: What it receives, as a flow.
+    """
+
+    __slots__ = (
+        "_binding",
+        "error",
+        "host",
+        "incoming",
+        "is_orphan",
+        "is_over",
+        "last_arrival",
+        "listening",
+        "local",
+        "outgoing",
+        "peer_ended_first",
+        "receiving",
+        "remote",
+        "retransmission",
+        "sending",
+        "stage",
+        "was_opened_here",
+    )
+
+    def __init__(
+        self,
+        host: Host,
+        local: Endpoint,
+        remote: Endpoint,
+        options: SocketOptions,
+        binding: Binding,
+    ) -> None:
+        self.host: Host = host
+        self.local: Endpoint = local
+        self.remote: Endpoint = remote
+        self.stage: Stage = Stage.CLOSED
+        self.is_over: bool = False
+        self.error: int = 0
+        self.is_orphan: bool = False
+        self.was_opened_here: bool = True
+        self.last_arrival: float = 0.0
+        receiver = host.wire.find_receiver(host, remote.ip)
+        name = "" if receiver is None else receiver.name
+        self.outgoing: Flow = Direction(host.name, local, name, remote)
+        self.incoming: Flow = Direction(name, remote, host.name, local)
+        mss = host.wire.find_link(host.name, name).options.mss
+        first = host.draw_sequence_number()
+        self.sending: Sending = Sending(
+            first, options.send_buffer, mss, options.no_delay
+        )
+        self.receiving: Receiving = Receiving(options.receive_buffer)
+        self._binding = binding
+        self.retransmission: Retransmission = Retransmission(self)
+        self.listening: Listening | None = None
+        self.peer_ended_first: bool = False
+        host.ends[local, remote] = self
+
+    # --- the handshake
+
+    def connect(self) -> None:
+        """Begin a connection."""
+        self.stage = Stage.SYN_SENT
+        self._send_syn(SYN)
+
+    def accept(self, listening: Listening, syn: Segment) -> None:
+        """Answer a SYN that came to a socket which listens."""
+        self.listening = listening
+        self.was_opened_here = False
+        self.stage = Stage.SYN_RECEIVED
+        self.take_syn(syn)
+        self._send_syn(SYN | ACK)
+
+    def _send_syn(self, flags: int) -> None:
+        self.emit(self.sending.put_in_flight(flags, b"", 1))
+
+    def answer_at_once(self) -> None:
+        """Answer a SYN that crossed our own (RFC 9293, figure 7)."""
+        self.stage = Stage.SYN_RECEIVED
+        self.sending.in_flight.clear()
+        self.sending.next = self.sending.acknowledged
+        self._send_syn(SYN | ACK)
+
+    def take_syn(self, syn: Segment) -> None:
+        """Learn what the peer's SYN says."""
+        self.receiving.begin(syn.seq + 1 & MASK)
+        if syn.options is not None:
+            self.sending.mss = min(self.sending.mss, syn.options.mss)
+        self.sending.edge = self.sending.acknowledged + syn.window & MASK
+
+    # --- what the program does
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is connected, as far as getpeername and shutdown know."""
+        return self.stage is Stage.OPEN
+
+    def can_read(self) -> bool:
+        """Say whether `read` has something to say."""
+        receiving = self.receiving
+        if receiving.buffer or receiving.fin_received:
+            return self.host.wire.rules.read_limit(self) != 0
+        return receiving.is_shut or bool(self.error) or self.is_over
+
+    def read(self, size: int, peek: bool = False) -> bytes:
+        """Take received bytes; none at the end.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+        receiving = self.receiving
+        if receiving.buffer:
+            limit = self.host.wire.rules.read_limit(self)
+            if limit is not None:
+                size = min(size, limit)
+            if peek:
+                return bytes(receiving.buffer[:size])
+            data = receiving.read(size)
+            if receiving.opens_window() and self.stage is Stage.OPEN:
+                self.send_ack()
+            return data
+        if self.error and not receiving.fin_received:
+            raise os_error(self.take_error())
+        return b""
+
+    def can_write(self) -> bool:
+        """Say whether a task that waits to send should try again."""
+        sending = self.sending
+        if self.error or sending.fin_queued or self.is_over:
+            return True
+        return sending.has_room and self.host.wire.rules.write_limit(self) != 0
+
+    def write(self, data: memoryview) -> int:
+        """Take bytes to send, and say how many; 0 if there is no room.
+
+        Raises:
+            OSError: the connection is broken, or its end was sent.
+        """
+        sending = self.sending
+        if self.error:
+            raise os_error(self.take_error())
+        if sending.fin_queued or self.is_over:
+            raise os_error(errno.EPIPE)
+        size = min(len(data), sending.capacity - sending.buffered)
+        limit = self.host.wire.rules.write_limit(self)
+        if limit is not None:
+            size = min(size, limit)
+        if size <= 0:
+            return 0
+        sending.unsent += data[:size]
+        sending.buffered += size
+        self.push()
+        return size
+
+    def take_error(self) -> int:
+        """Give the number of the pending error, once."""
+        error, self.error = self.error, 0
+        return error
+
+    def shut_write(self) -> None:
+        """Send a FIN after the last byte."""
+        self.sending.fin_queued = True
+        self.sending.room.wake()
+        self.push()
+
+    def shut_read(self) -> None:
+        """Let reads end where the bytes end that are here."""
+        self.receiving.is_shut = True
+        self.receiving.readable.wake()
+
+    def close(self, with_reset: bool) -> None:
+        """Let the program's socket go; the connection ends by itself.
+
+        With a reset if it was asked for, or if bytes were not read: the peer must not
+        believe that they were.
+        """
+        self.is_orphan = True
+        self.receiving.is_shut = True
+        if self.stage is Stage.SYN_SENT:
+            self._remove()
+        elif self.is_over:
+            return
+        elif with_reset or self.receiving.buffer:
+            self.send_reset()
+        else:
+            self.shut_write()
+            if self.sending.is_acknowledged and not self.receiving.fin_received:
+                self._wait_for_the_end()
+
+    def send_reset(self) -> None:
+        """Break the connection, and tell the peer."""
+        self._send(RST | ACK, self.sending.next)
+        self.fail(0)
+
+    def fail(self, error: int) -> None:
+        """Be broken: an error waits for the program, and nothing else works."""
+        self.error = error
+        self.sending.forget()
+        self._remove()
+
+    # --- what is sent
+
+    def push(self) -> None:
+        """Send as much as the peer has room for."""
+        sending = self.sending
+        if self.stage is not Stage.OPEN or self.retransmission.is_recovering:
+            return
+        while sending.unsent:
+            size = sending.next_size()
+            if not size:
+                return
+            flags = ACK | PSH if size == len(sending.unsent) else ACK
+            self.emit(sending.take_segment(size, flags))
+        if sending.fin_queued and not sending.fin_sent:
+            sending.fin_sent = True
+            self.emit(sending.put_in_flight(FIN | ACK, b"", 1))
+
+    def emit(self, sent: Sent) -> None:
+        """Send a segment, for the first time or again."""
+        self._send(sent.flags, sent.seq, sent.payload)
+
+    def send_ack(self, seq: int | None = None) -> None:
+        """Acknowledge what was received; as if at another place, if one is given."""
+        self._send(ACK, self.sending.next if seq is None else seq)
+
+    def send_delayed_ack(self) -> None:
+        """Acknowledge what was received, unless that was done meanwhile."""
+        if self.receiving.ack_pending and not self.is_over:
+            self.send_ack()
+
+    def _send(self, flags: int, seq: int, payload: bytes = b"") -> None:
+        receiving = self.receiving
+        host = self.host
+        options = None
+        if flags & SYN:
+            options = SegmentOptions(self.sending.mss, receiving.window_scale)
+        if flags & RST:
+            window = 0
+        else:
+            window = receiving.window()
+            if flags & SYN:
+                window = min(window, 0xFFFF)
+        if flags & ACK:
+            receiving.ack_pending = False
+            receiving.full_segments = 0
+        segment = Segment(
+            host.wire.now(),
+            self.local,
+            self.remote,
+            host.name,
+            "",
+            flags,
+            seq,
+            receiving.expected if flags & ACK else 0,
+            window,
+            payload,
+            options,
+        )
+        host.wire.send(segment, host, self)
+
+    # --- the end
+
+    def on_all_acknowledged(self) -> None:
+        """Learn that the peer has everything, the end too."""
+        if self.receiving.fin_received:
+            self.finish()
+        elif self.is_orphan:
+            self._wait_for_the_end()
+
+    def finish(self) -> None:
+        """Both directions have ended."""
+        if self.peer_ended_first:
+            self._remove()
+            return
+        self.stage = Stage.TIME_WAIT
+        self.is_over = True
+        self._wake_all()
+        self._wait_for_the_end()
+
+    def _wait_for_the_end(self) -> None:
+        wire = self.host.wire
+        wire.timeline.at(wire.now() + TIME_WAIT, self._expire)
+
+    def _expire(self) -> None:
+        if self.stage is not Stage.CLOSED:
+            self._remove()
+
+    def _remove(self) -> None:
+        self.stage = Stage.CLOSED
+        self.is_over = True
+        self.host.forget(self)
+        self.host.ports.release(self._binding)
+        self._wake_all()
+
+    def vanish(self) -> None:
+        """Be gone without a word, as with the power of the host."""
+        self.stage = Stage.CLOSED
+        self.is_over = True
+        self.sending.forget()
+        self._wake_all()
+
+    def _wake_all(self) -> None:
+        self.receiving.readable.wake()
+        self.sending.room.wake()
+
+    @property
+    def state(self) -> str:
+        """The state by the name that RFC 9293 gives it, as ss and netstat show it."""
+        if self.stage is not Stage.OPEN:
+            return _STATES[self.stage]
+        sending, receiving = self.sending, self.receiving
+        if not sending.fin_sent:
+            return "CLOSE_WAIT" if receiving.fin_received else "ESTABLISHED"
+        if receiving.fin_received:
+            return "LAST_ACK" if self.peer_ended_first else "CLOSING"
+        return "FIN_WAIT_1" if sending.in_flight else "FIN_WAIT_2"
+
+
+_STATES: Final = {
+    Stage.SYN_SENT: "SYN_SENT",
+    Stage.SYN_RECEIVED: "SYN_RECV",
+    Stage.TIME_WAIT: "TIME_WAIT",
+    Stage.CLOSED: "CLOSE",
+}
