@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
-from typing import Final
+from typing import Final, cast
 
 from trio_tcp.testing.network._os_error import os_error
 from trio_tcp.testing.traces import Endpoint

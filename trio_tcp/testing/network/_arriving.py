@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from trio_tcp.testing.network._sending import MASK
 from trio_tcp.testing.network._stage import Stage
-from trio_tcp.testing.traces import Flag, Segment
+from trio_tcp.testing.traces import Segment
+from trio_tcp.testing.traces.flags import ACK, FIN, RST, SYN
 
 if TYPE_CHECKING:
     from trio_tcp.testing.network._tcp_end import TcpEnd
 
 __all__ = ["arrive"]
-
-# As plain numbers: an operation on enum members costs as much as all the rest here.
-FIN: Final = Flag.FIN.value
-SYN: Final = Flag.SYN.value
-RST: Final = Flag.RST.value
-ACK: Final = Flag.ACK.value
 
 DELAYED_ACK: Final = 0.04
 """Seconds after which bytes are acknowledged at the latest (TCP_DELACK_MIN)."""
@@ -121,8 +116,7 @@ def _acknowledge_soon(end: TcpEnd, size: int) -> None:
     receiving = end.receiving
     if not receiving.ack_pending:
         receiving.ack_pending = True
-        wire = end.host.wire
-        wire.timeline.at(wire.now() + DELAYED_ACK, end.send_delayed_ack)
+        end.send_ack_within(DELAYED_ACK)
     if size >= end.sending.mss:
         receiving.full_segments += 1
         if receiving.full_segments > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import random
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
 import attrs
 import trio
@@ -17,7 +17,8 @@ from trio_tcp.testing.network._os_error import os_error
 from trio_tcp.testing.network._ports import ANY_IPV4, ANY_IPV6, Binding, PortTable
 from trio_tcp.testing.network._socket_options import SocketOptions
 from trio_tcp.testing.network._tcp_end import TcpEnd
-from trio_tcp.testing.traces import Endpoint, Flag, Flow, Segment
+from trio_tcp.testing.traces import Endpoint, Flow, Segment
+from trio_tcp.testing.traces.flags import ACK, RST, SYN
 
 if TYPE_CHECKING:
     from trio_tcp.testing.network._programs import Programs
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Host"]
 
 T = TypeVar("T")
+
+_OWN: Final = {ANY_IPV4: "127.0.0.1", ANY_IPV6: "::1"}
+_ANY: Final = tuple(_OWN)
 
 
 @final
@@ -147,7 +151,9 @@ class Host:
         """
         if not self.is_up:
             raise os_error(errno.ENETDOWN, self.name)
-        if is_loopback(destination) or destination in self.addresses:
+        if is_loopback(destination):
+            return "127.0.0.1" if "." in destination else "::1"
+        if destination in self.addresses:
             return destination
         for address in self.addresses:
             if (":" in address) == (":" in destination):
@@ -156,7 +162,7 @@ class Host:
 
     def has_address(self, ip: str) -> bool:
         """Say whether a socket of this host can be bound to an address."""
-        return ip in (ANY_IPV4, ANY_IPV6) or is_loopback(ip) or ip in self.addresses
+        return ip in _ANY or is_loopback(ip) or ip in self.addresses
 
     # --- sockets
 
@@ -190,15 +196,21 @@ class Host:
         listening.close()
 
     def connect(
-        self, local: Endpoint, remote: Endpoint, options: SocketOptions
+        self, bound: Binding | None, remote: Endpoint, options: SocketOptions
     ) -> TcpEnd:
-        """Begin a connection.
+        """Begin a connection, from where the socket is bound, if it is.
 
         Raises:
-            OSError: EADDRNOTAVAIL, no port is free, or this connection exists.
+            OSError: EADDRNOTAVAIL, no port is free, or this connection exists;
+                ENETUNREACH, no address of this host reaches there; ENETDOWN.
         """
-        if local.port == 0:
-            local = Endpoint(local.ip, self.ports.free_port(errno.EADDRNOTAVAIL))
+        if remote.ip in _ANY:  # Linux takes it for the host itself
+            remote = Endpoint(_OWN[remote.ip], remote.port)
+        ip = self.address_for(remote.ip)
+        if bound is None:
+            local = Endpoint(ip, self.ports.free_port(errno.EADDRNOTAVAIL))
+        else:
+            local = Endpoint(ip if bound.ip in _ANY else bound.ip, bound.port)
         if (local, remote) in self.ends:
             raise os_error(errno.EADDRNOTAVAIL, f"{local} to {remote}")
         binding = Binding(local.ip, local.port, reuse_address=options.reuse_address)
@@ -221,11 +233,11 @@ class Host:
     def deliver(self, segment: Segment) -> None:
         """Handle a segment that was sent to this host."""
         end = self.ends.get((segment.destination, segment.source))
-        if end is not None and not (segment.flags & Flag.SYN and end.is_over):
+        if end is not None and not (segment.flags & SYN and end.is_over):
             arrive(end, segment)
-        elif segment.flags & (Flag.SYN | Flag.ACK | Flag.RST) == Flag.SYN:
+        elif segment.flags & (SYN | ACK | RST) == SYN:
             self._on_syn(segment)
-        elif not segment.flags & Flag.RST:
+        elif not segment.flags & RST:
             self.wire.answer_with_reset(segment, self)
 
     def _on_syn(self, syn: Segment) -> None:

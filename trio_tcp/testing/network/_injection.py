@@ -47,8 +47,8 @@ class Injection:
         self._now = network.now
         hosts = target.hosts or tuple(network.hosts)
         self._span = FaultSpan(str(fault), str(target), hosts, self._now())
-        network.trace.faults.append(self._span)
         self._undo: Callable[[], None] | None = fault.begin(network, target)
+        network.trace.faults.append(self._span)
 
     def end(self) -> None:
         """Let it go wrong no more; once is enough."""

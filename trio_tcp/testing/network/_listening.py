@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, final
 
+import trio
+
+from trio_tcp.testing.network._end_calls import closed_meanwhile
 from trio_tcp.testing.network._waiter import Waiter
 
 if TYPE_CHECKING:
@@ -52,6 +55,22 @@ class Listening:
         """Put a connection into the queue, whose handshake is done."""
         self.queue.append(end)
         self.acceptable.wake()
+
+    async def accept(self) -> TcpEnd:
+        """Wait for a connection, and take it: with a checkpoint, as Trio's sockets."""
+        if self.queue:
+            end = self.queue.popleft()
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            return end
+        await self.wait()
+        return self.queue.popleft()
+
+    async def wait(self) -> None:
+        """Wait until there is a connection to accept."""
+        while not self.queue:
+            await self.acceptable.wait()
+            if self.is_closed:
+                raise closed_meanwhile()
 
     def close(self) -> None:
         """Accept no more; whoever waited to be accepted is reset."""

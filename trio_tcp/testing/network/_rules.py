@@ -53,7 +53,7 @@ class Passage:
 
     Attributes:
         delay: Seconds that it travels beside those of its link.
-        arrival: When it arrives at the earliest, in seconds of the simulation.
+        every: It arrives only at a multiple of so many seconds; 0 for any time.
         lost: Why it is lost; empty if it is not.
         refused: Why it is answered with a reset, and lost; empty if it is not.
         reset: Why the connection is reset both ways after it; empty if it is not.
@@ -62,11 +62,11 @@ class Passage:
             after which the connection is reset.
     """
 
-    __slots__ = ("arrival", "delay", "held", "keep", "lost", "refused", "reset")
+    __slots__ = ("delay", "every", "held", "keep", "lost", "refused", "reset")
 
     def __init__(self) -> None:
         self.delay: float = 0.0
-        self.arrival: float = 0.0
+        self.every: float = 0.0
         self.lost: str = ""
         self.refused: str = ""
         self.reset: str = ""

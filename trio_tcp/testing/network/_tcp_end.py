@@ -2,7 +2,8 @@
 
 It does what an application can see of TCP as Linux does it: handshake, windows,
 half-close, resets and their errors, retransmission and giving up. It does no
-congestion control, and knows no urgent data. What it does about segments that arrive is in its neighbour.
+congestion control, and knows no urgent data. What it does when a segment arrives is a
+module of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from trio_tcp.testing.network._receiving import Receiving
 from trio_tcp.testing.network._retransmission import Retransmission
 from trio_tcp.testing.network._sending import MASK, Sending, Sent
 from trio_tcp.testing.network._stage import Stage
-from trio_tcp.testing.traces import Endpoint, Flag, Flow, Segment, SegmentOptions
+from trio_tcp.testing.traces import Endpoint, Flow, Segment, SegmentOptions
+from trio_tcp.testing.traces.flags import ACK, FIN, PSH, RST, SYN
 
 if TYPE_CHECKING:
     from trio_tcp.testing.network._host import Host
@@ -25,13 +27,6 @@ if TYPE_CHECKING:
     from trio_tcp.testing.network._socket_options import SocketOptions
 
 __all__ = ["TcpEnd"]
-
-# As plain numbers: an operation on enum members costs as much as all the rest here.
-FIN: Final = Flag.FIN.value
-SYN: Final = Flag.SYN.value
-RST: Final = Flag.RST.value
-PSH: Final = Flag.PSH.value
-ACK: Final = Flag.ACK.value
 
 TIME_WAIT: Final = 60.0
 """Seconds that a closed connection keeps its ports (TCP_TIMEWAIT_LEN), and that one
@@ -63,6 +58,8 @@ class TcpEnd:
     """
 
     __slots__ = (
+        "_ack_due",
+        "_ack_timer_is_set",
         "_binding",
         "error",
         "host",
@@ -110,6 +107,8 @@ class TcpEnd:
         )
         self.receiving: Receiving = Receiving(options.receive_buffer)
         self._binding = binding
+        self._ack_due = 0.0
+        self._ack_timer_is_set = False
         self.retransmission: Retransmission = Retransmission(self)
         self.listening: Listening | None = None
         self.peer_ended_first: bool = False
@@ -282,9 +281,23 @@ class TcpEnd:
         """Acknowledge what was received; as if at another place, if one is given."""
         self._send(ACK, self.sending.next if seq is None else seq)
 
-    def send_delayed_ack(self) -> None:
-        """Acknowledge what was received, unless that was done meanwhile."""
-        if self.receiving.ack_pending and not self.is_over:
+    def send_ack_within(self, seconds: float) -> None:
+        """Acknowledge what was received after a time, unless that is done meanwhile."""
+        wire = self.host.wire
+        self._ack_due = wire.now() + seconds
+        if not self._ack_timer_is_set:
+            self._ack_timer_is_set = True
+            wire.timeline.at(self._ack_due, self._send_delayed_ack)
+
+    def _send_delayed_ack(self) -> None:
+        self._ack_timer_is_set = False
+        if not self.receiving.ack_pending or self.is_over:
+            return
+        wire = self.host.wire
+        if wire.now() < self._ack_due:  # that was for bytes long acknowledged
+            self._ack_timer_is_set = True
+            wire.timeline.at(self._ack_due, self._send_delayed_ack)
+        else:
             self.send_ack()
 
     def _send(self, flags: int, seq: int, payload: bytes = b"") -> None:

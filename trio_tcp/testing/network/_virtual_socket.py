@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING, NoReturn, cast, final, overload
 
 import trio
 
-from trio_tcp.testing.network._addresses import (
-    SocketName,
-    from_name,
-    is_loopback,
-    to_name,
-)
+from trio_tcp.testing.network import _end_calls
+from trio_tcp.testing.network._addresses import SocketName, from_name, to_name
 from trio_tcp.testing.network._os_error import os_error
 from trio_tcp.testing.network._ports import ANY_IPV4, ANY_IPV6, Binding
+from trio_tcp.testing.network._stage import Stage
 from trio_tcp.testing.traces import Endpoint
 
 if TYPE_CHECKING:
@@ -115,11 +112,8 @@ class VirtualSocket(trio.socket.SocketType):
             return to_name(self._end.local, self._family)
         if self._binding is not None:
             local = Endpoint(self._binding.ip, self._binding.port)
-            return self._write_bound(local)
-        return self._write_bound(Endpoint(self._wildcard, 0))
-
-    def _write_bound(self, local: Endpoint) -> SocketName:
-        return to_name(local, self._family)
+            return to_name(local, self._family)
+        return to_name(Endpoint(self._wildcard, 0), self._family)
 
     @property
     def _wildcard(self) -> str:
@@ -276,28 +270,13 @@ class VirtualSocket(trio.socket.SocketType):
         """
         self._check_open()
         await trio.lowlevel.checkpoint_if_cancelled()
-        listening = self._listening
-        if listening is None:
+        if self._listening is None:
             raise os_error(errno.EINVAL)
-        has_waited = False
-        while not listening.queue:
-            await listening.acceptable.wait()
-            has_waited = True
-            self._check_still_open()
-        end = listening.queue.popleft()
+        end = await self._listening.accept()
         accepted = VirtualSocket(self._host, self._family)
-        accepted._take_over(end, self)
-        if not has_waited:
-            await trio.lowlevel.cancel_shielded_checkpoint()
+        accepted._end = end
+        accepted._options = self._options.copy()
         return accepted, to_name(end.remote, self._family)
-
-    def _take_over(self, end: TcpEnd, listener: VirtualSocket) -> None:
-        self._end = end
-        self._options = listener._options.copy()
-
-    def _check_still_open(self) -> None:
-        if self._is_closed:
-            raise trio.ClosedResourceError("another task closed this socket")
 
     # --- connecting
 
@@ -314,8 +293,10 @@ class VirtualSocket(trio.socket.SocketType):
         try:
             await trio.lowlevel.checkpoint()
             remote = await self._resolve(address)
-            end = self._begin(remote)
-            while not end.is_usable and not end.error and not end.is_over:
+            if self._listening is not None or self._is_connected:
+                raise os_error(errno.EISCONN)
+            end = self._end = self._host.connect(self._binding, remote, self._options)
+            while end.stage in (Stage.SYN_SENT, Stage.SYN_RECEIVED):
                 await end.sending.room.wait()
                 self._check_still_open()
         except trio.Cancelled:
@@ -326,22 +307,13 @@ class VirtualSocket(trio.socket.SocketType):
             self._end = None  # it may be tried again
             raise os_error(error, f"connecting to {remote}")
 
-    def _begin(self, remote: Endpoint) -> TcpEnd:
-        if self._listening is not None or (
-            self._end is not None and self._end.is_usable
-        ):
-            raise os_error(errno.EISCONN)
-        if remote.ip in (ANY_IPV4, ANY_IPV6):  # Linux takes it for the host itself
-            remote = Endpoint("127.0.0.1" if "." in remote.ip else "::1", remote.port)
-        binding = self._binding
-        local = Endpoint(self._host.address_for(remote.ip), 0)
-        if is_loopback(remote.ip):
-            local = Endpoint("127.0.0.1" if "." in remote.ip else "::1", 0)
-        if binding is not None:
-            ip = local.ip if binding.ip in (ANY_IPV4, ANY_IPV6) else binding.ip
-            local = Endpoint(ip, binding.port)
-        self._end = self._host.connect(local, remote, self._options)
-        return self._end
+    @property
+    def _is_connected(self) -> bool:
+        return self._end is not None and self._end.is_usable
+
+    def _check_still_open(self) -> None:
+        if self._is_closed:
+            raise _end_calls.closed_meanwhile()
 
     # --- bytes
 
@@ -362,12 +334,10 @@ class VirtualSocket(trio.socket.SocketType):
         """
         self._check_open()
         await trio.lowlevel.checkpoint()
-        while not self.is_readable():
-            if self._listening is not None:
-                await self._listening.acceptable.wait()
-            elif self._end is not None:
-                await self._end.receiving.readable.wait()
-            self._check_still_open()
+        if self._listening is not None:
+            await self._listening.wait()
+        elif self._end is not None:
+            await _end_calls.wait_readable(self._end)
 
     async def wait_writable(self) -> None:
         """Wait until `send` would take something.
@@ -378,10 +348,8 @@ class VirtualSocket(trio.socket.SocketType):
         """
         self._check_open()
         await trio.lowlevel.checkpoint()
-        end = self._end
-        while end is not None and not end.can_write():
-            await end.sending.room.wait()
-            self._check_still_open()
+        if self._end is not None:
+            await _end_calls.wait_writable(self._end)
 
     async def recv(self, buflen: int, flags: int = 0, /) -> bytes:
         """Wait for bytes, and take up to ``buflen``; none at the end.
@@ -394,25 +362,12 @@ class VirtualSocket(trio.socket.SocketType):
         size = operator.index(buflen)
         if size < 0:
             raise ValueError("negative buffersize in recv")
-        self._check_open()
-        peek = bool(flags & socket.MSG_PEEK)
-        if flags & ~(socket.MSG_PEEK | socket.MSG_DONTWAIT):
-            self._lacks("a recv with flags other than MSG_PEEK")
         await trio.lowlevel.checkpoint_if_cancelled()
         self._check_open()
-        end = self._end
-        if end is None:
+        if self._end is None:
             raise os_error(errno.ENOTCONN)
-        if end.can_read() or not size:
-            data = end.read(size, peek) if size else b""
-            await trio.lowlevel.cancel_shielded_checkpoint()
-            return data
-        while True:
-            await end.receiving.readable.wait()
-            if self._is_closed:
-                self._check_still_open()
-            if end.can_read():
-                return end.read(size, peek)
+        peek = bool(flags and _is_peek(flags))
+        return await _end_calls.receive(self._end, size, peek)
 
     async def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
         """Wait for bytes, and put them into a buffer; returns how many."""
@@ -429,27 +384,15 @@ class VirtualSocket(trio.socket.SocketType):
             trio.BusyResourceError: another task sends.
             trio.ClosedResourceError: it was closed meanwhile.
         """
-        self._check_open()
-        if flags & ~(socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT):
-            self._lacks("a send with flags")
         await trio.lowlevel.checkpoint_if_cancelled()
         self._check_open()
-        end = self._end
-        if end is None:
+        if self._end is None:
             raise os_error(errno.EPIPE)
+        if flags:
+            _check_send_flags(flags)
         with memoryview(data) as view:
             octets = view if view.format == "B" else view.cast("B")
-            sent = end.write(octets)
-            if sent or not octets:
-                await trio.lowlevel.cancel_shielded_checkpoint()
-                return sent
-            while True:
-                await end.sending.room.wait()
-                self._check_still_open()
-                if end.can_write():
-                    sent = end.write(octets)
-                    if sent:
-                        return sent
+            return await _end_calls.send(self._end, octets)
 
     async def sendmsg(
         self,
@@ -461,7 +404,7 @@ class VirtualSocket(trio.socket.SocketType):
     ) -> int:
         """Send bytes from several buffers; returns how many were taken."""
         if list(ancdata) or address is not None:
-            self._lacks("sendmsg with ancillary data or an address")
+            raise _lacks("sendmsg with ancillary data or an address")
         return await self.send(b"".join(buffers), flags)
 
     # --- the end
@@ -503,16 +446,27 @@ class VirtualSocket(trio.socket.SocketType):
 
     def detach(self) -> NoReturn:
         """Say that there is no descriptor to give away."""
-        self._lacks("a descriptor that can be detached")
+        raise _lacks("a descriptor that can be detached")
 
     def dup(self) -> NoReturn:
         """Say that there is no descriptor to duplicate."""
-        self._lacks("a descriptor that can be duplicated")
-
-    @staticmethod
-    def _lacks(what: str) -> NoReturn:
-        raise os_error(errno.EOPNOTSUPP, f"a virtual socket has not: {what}")
+        raise _lacks("a descriptor that can be duplicated")
 
 
 def _pack(value: int) -> bytes:
     return (value & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def _is_peek(flags: int) -> bool:
+    if flags & ~(socket.MSG_PEEK | socket.MSG_DONTWAIT):
+        raise _lacks("a recv with flags other than MSG_PEEK")
+    return bool(flags & socket.MSG_PEEK)
+
+
+def _check_send_flags(flags: int) -> None:
+    if flags & ~(socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT):
+        raise _lacks("a send with flags other than MSG_NOSIGNAL")
+
+
+def _lacks(what: str) -> OSError:
+    return os_error(errno.EOPNOTSUPP, f"a virtual socket does not have {what}")

@@ -6,12 +6,14 @@ ends, so that timers run only where something was lost.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, final
 
 from trio_tcp.testing.network._addresses import is_loopback
-from trio_tcp.testing.network._rules import HeldBack, Rules
-from trio_tcp.testing.traces import Flag, Segment, Trace
+from trio_tcp.testing.network._rules import HeldBack, Passage, Rules
+from trio_tcp.testing.traces import Segment, Trace
+from trio_tcp.testing.traces.flags import ACK, FIN, RST, SYN
 
 if TYPE_CHECKING:
     from trio_tcp.testing.network._host import Host
@@ -90,29 +92,39 @@ class Wire:
         passage = self.rules.judge(segment)
         if passage.keep is not None:
             segment.payload = segment.payload[: passage.keep]
-            segment.flags &= ~Flag.FIN.value
+            segment.flags &= ~FIN
         self.trace.segments.append(segment)
         if receiver is None:
             self.lose(segment, "no such host")
         elif passage.refused:
             segment.fate = passage.refused
             self.answer_with_reset(segment, receiver)
-        elif passage.lost:
+        else:
+            self._pass_on(segment, passage, receiver, end)
+        if passage.reset:
+            self.reset_both(segment, receiver)
+
+    def _pass_on(
+        self, segment: Segment, passage: Passage, receiver: Host, end: TcpEnd | None
+    ) -> None:
+        if passage.lost:
             self.lose(segment, passage.lost)
         elif passage.held is not None:
             segment.fate = "held back"
             passage.held.segments.append((segment, end))
         else:
-            self._post(segment, receiver, end, passage.delay, passage.arrival)
-        if passage.reset:
-            self.reset_both(segment, receiver)
+            self._post(segment, receiver, end, passage.delay, passage.every)
 
     def release(self, held: HeldBack) -> None:
-        """Let segments go that were held back: they begin to travel now."""
+        """Let segments go that were held back: they begin to travel now.
+
+        What else is in force now is in force on them: another may hold them back.
+        """
         segments, held.segments = held.segments, []
         for segment, end in segments:
+            passage = self.rules.judge(segment)
             receiver = self.hosts[segment.receiver]
-            self._post(segment, receiver, end, 0.0, 0.0)
+            self._pass_on(segment, passage, receiver, end)
 
     def _post(
         self,
@@ -120,12 +132,13 @@ class Wire:
         receiver: Host,
         end: TcpEnd | None,
         delay: float,
-        earliest: float,
+        every: float,
     ) -> None:
         now = self.now()
         link = self.find_link(segment.sender, receiver.name)
         arrival = now + delay + link.travel_time(len(segment.payload), now)
-        arrival = max(arrival, earliest)
+        if every:
+            arrival = max(arrival, math.ceil(arrival / every - 1e-9) * every)
         if end is not None:  # what one connection sends arrives in order
             arrival = end.last_arrival = max(arrival, end.last_arrival)
         self.underway += 1
@@ -144,7 +157,7 @@ class Wire:
     def lose(self, segment: Segment, why: str) -> None:
         """Let a segment be lost, and both ends find that out in their time."""
         segment.fate = why
-        if segment.flags & Flag.RST:
+        if segment.flags & RST:
             return  # nobody sends it again
         for end in self._ends_of(segment):
             end.retransmission.expect()
@@ -159,14 +172,14 @@ class Wire:
 
     def reset_both(self, segment: Segment, receiver: Host | None) -> None:
         """Reset a connection in both directions, after a segment of it."""
-        size = len(segment.payload) + bool(segment.flags & (Flag.SYN | Flag.FIN))
+        size = len(segment.payload) + bool(segment.flags & (SYN | FIN))
         onward = Segment(
             self.now(),
             segment.source,
             segment.destination,
             segment.sender,
             segment.receiver,
-            Flag.RST | Flag.ACK,
+            RST | ACK,
             segment.seq + size & 0xFFFFFFFF,
             segment.ack,
             0,
@@ -184,19 +197,18 @@ class Wire:
         By RFC 9293, 3.5.2: with the sequence number that the segment acknowledges,
         or else acknowledging the segment.
         """
-        size = len(segment.payload) + bool(segment.flags & (Flag.SYN | Flag.FIN))
-        has_ack = segment.flags & Flag.ACK
+        size = len(segment.payload) + bool(segment.flags & (SYN | FIN))
+        has_ack = segment.flags & ACK
         reset = Segment(
             self.now(),
             segment.destination,
             segment.source,
             receiver.name,
             segment.sender,
-            Flag.RST if has_ack else Flag.RST | Flag.ACK,
+            RST if has_ack else RST | ACK,
             segment.ack if has_ack else 0,
             0 if has_ack else segment.seq + size & 0xFFFFFFFF,
             0,
         )
         end = receiver.ends.get((segment.destination, segment.source))
-        self.trace.segments.append(reset)
-        self._post(reset, self.hosts[segment.sender], end, 0.0, 0.0)
+        self.send(reset, receiver, end)
