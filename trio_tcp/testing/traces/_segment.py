@@ -40,18 +40,22 @@ class Flow(Protocol):
     @property
     def sender(self) -> str:
         """The name of the host that sends."""
+        ...
 
     @property
     def receiver(self) -> str:
         """The name of the host that receives."""
+        ...
 
     @property
     def source(self) -> Endpoint:
         """The end that sends."""
+        ...
 
     @property
     def destination(self) -> Endpoint:
         """The end that receives."""
+        ...
 
 
 class SegmentOptions(NamedTuple):

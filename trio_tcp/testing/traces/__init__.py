@@ -1,0 +1,25 @@
+"""What happened on a virtual network: segments, queries, captures and pictures."""
+
+from trio_tcp.testing.traces._conversation import Conversation
+from trio_tcp.testing.traces._diff import Difference
+from trio_tcp.testing.traces._fault_span import FaultSpan
+from trio_tcp.testing.traces._segment import (
+    Endpoint,
+    Flag,
+    Flow,
+    Segment,
+    SegmentOptions,
+)
+from trio_tcp.testing.traces._trace import Trace
+
+__all__ = [
+    "Conversation",
+    "Difference",
+    "Endpoint",
+    "FaultSpan",
+    "Flag",
+    "Flow",
+    "Segment",
+    "SegmentOptions",
+    "Trace",
+]
