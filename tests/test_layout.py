@@ -15,8 +15,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "trio_tcp").rglob("*.py"))
-PUBLIC = ["trio_tcp", "trio_tcp.codecs", "trio_tcp.testing"]
-OPTIONAL = ["msgspec", "hypothesis", "pytest", "pytest_trio"]
+PUBLIC = [
+    "trio_tcp",
+    "trio_tcp.codecs",
+    "trio_tcp.testing",
+    "trio_tcp.testing.faults",
+]
+OPTIONAL = ["msgspec", "hypothesis", "rich", "pytest", "pytest_trio"]
 
 every_module = pytest.mark.parametrize(
     "path", MODULES, ids=[str(path.relative_to(ROOT)) for path in MODULES]

@@ -401,7 +401,7 @@ class Connection(
 
     @property
     def id(self) -> int:
-        """A number that no other connection of this process has."""
+        """A number that no other connection of this run of Trio has."""
         return self._journal.id
 
     @property

@@ -50,9 +50,8 @@ class Incoming(Generic[In]):
         bytes_received: read from the stream.
         bytes_held: as counted in the budget of the group.
         messages_received: returned to the user. The connection counts them.
-        next_message: the decoder's method, which returns the next whole message, or
-            `NEED_MORE`. Callers note its errors. (An attribute, to save a call for
-            each message.)
+        next_message: the decoder's method, kept to save a call for each message. It
+            returns the next whole one, or `NEED_MORE`. Callers note its errors.
         patience: how long it waits.
     """
 
@@ -218,8 +217,7 @@ class Incoming(Generic[In]):
 
     def _hold(self, count: int) -> None:
         """Tell the budget how many bytes this holds now, if it is worth the words."""
-        if count <= SMALL_BYTES:
-            count = 0
+        count = count if count > SMALL_BYTES else 0
         self._group.budget.held += count - self.bytes_held
         self.bytes_held = count
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import ssl
+from collections.abc import Iterator
 from typing import TypeVar, final
 
 import trio
@@ -37,7 +38,17 @@ __all__ = ["Journal"]
 
 FaultT = TypeVar("FaultT", bound=ConnectionFault)
 
-_ids = itertools.count(1)
+_ids: trio.lowlevel.RunVar[Iterator[int]] = trio.lowlevel.RunVar("trio_tcp.ids")
+
+
+def _next_id() -> int:
+    """Count connections anew in each run, so that a run that is repeated repeats."""
+    try:
+        ids = _ids.get()
+    except LookupError:
+        ids = itertools.count(1)
+        _ids.set(ids)
+    return next(ids)
 
 
 @final
@@ -45,7 +56,7 @@ class Journal:
     """The identity of one connection, and the causes of its end.
 
     Attributes:
-        id: unique within the process.
+        id: unique within the run of Trio.
         opened_at: when, on Trio's clock.
         label: the user's name for it.
         peer: the address of the other end, if it has one.
@@ -66,7 +77,7 @@ class Journal:
     )
 
     def __init__(self, peer: Address | None, observer: Observer) -> None:
-        self.id = next(_ids)
+        self.id = _next_id()
         self.label = ""
         self.peer = peer
         self.reason: CloseReason | None = None

@@ -19,11 +19,11 @@ from trio_tcp._address import Address, from_sockaddr
 from trio_tcp._transport._tls_info import TlsInfo
 from trio_tcp._transport._transport import READ_BYTES
 
-__all__ = ["SocketTransport"]
+__all__ = ["LINGER_ZERO", "SocketTransport"]
 
-# struct linger {l_onoff, l_linger}: on, with zero seconds, closing sends RST
-# (socket(7)). Its fields are ints, on Windows unsigned shorts.
-_LINGER_ZERO: Final = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
+LINGER_ZERO: Final = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
+"""For SO_LINGER: on, with zero seconds, so that closing sends RST (socket(7)). The
+fields of struct linger {l_onoff, l_linger} are ints, on Windows unsigned shorts."""
 
 MAX_EAGER_READS: Final = 2
 """How many reads in a row may do without waiting, and so without a schedule point: a
@@ -145,7 +145,7 @@ class SocketTransport:
     async def abort(self) -> None:
         """Close with RST."""
         with suppress(OSError):
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
         await self.aclose()
 
     def release(self) -> trio.abc.Stream:

@@ -1,12 +1,15 @@
-"""The transport over any `trio.abc.Stream`: memory, TLS, SSH, a subprocess."""
+"""The transport over any `trio.abc.Stream`: memory, TLS, SSH, a virtual network."""
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from typing import Final, Protocol, final, runtime_checkable
 
 import trio
 
-from trio_tcp._address import Address
+from trio_tcp._address import Address, from_sockaddr
+from trio_tcp._transport._socket import LINGER_ZERO
 from trio_tcp._transport._tls_info import TlsInfo
 from trio_tcp._transport._transport import READ_BYTES
 
@@ -38,25 +41,35 @@ class SupportsLook(Protocol):
 class StreamTransport:
     """Bytes over a stream of which nothing is known but Trio's interface.
 
+    A stream over a socket that is not Trio's own, from a custom socket factory, is
+    also asked what only sockets know, by way of Trio's interface for them.
+
     Being cancelled is the only way to leave such a stream's `receive_some` early, so
     each read has a cancel scope. A stream that loses bytes when a read is cancelled
     would break the promise of `Connection.receive`; Trio's own do not, except TLS.
     """
 
-    __slots__ = ("_reading", "_stream")
+    __slots__ = ("_reading", "_socket", "_stream")
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
+        self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
         self._reading: trio.CancelScope | None = None
 
     @property
     def local(self) -> Address | None:
-        """None: an arbitrary stream has no address."""
+        """Where the socket is bound; None without one, or once it is closed."""
+        sock = self._socket
+        with suppress(OSError):
+            return sock and from_sockaddr(sock.family, sock.getsockname())
         return None
 
     @property
     def peer(self) -> Address | None:
-        """None: an arbitrary stream has no address."""
+        """Where the socket is connected to; None without one, or a peer."""
+        sock = self._socket
+        with suppress(OSError):
+            return sock and from_sockaddr(sock.family, sock.getpeername())
         return None
 
     @property
@@ -80,7 +93,9 @@ class StreamTransport:
             self._reading.cancel()
 
     def is_quiet(self) -> bool:
-        """Ask the stream, if it can tell; Trio's cannot."""
+        """Ask the socket, or the stream, if it can tell; Trio's cannot."""
+        if self._socket is not None:
+            return self._socket.fileno() >= 0 and not self._socket.is_readable()
         return isinstance(self._stream, SupportsLook) and self._stream.is_quiet()
 
     def send_now(self, data: bytes | memoryview) -> int:
@@ -111,6 +126,10 @@ class StreamTransport:
 
     async def abort(self) -> None:
         """Break the stream where it can be broken, and close it."""
+        if self._socket is not None:
+            with suppress(OSError):
+                option = (socket.SOL_SOCKET, socket.SO_LINGER)
+                self._socket.setsockopt(*option, LINGER_ZERO)
         if isinstance(self._stream, SupportsReset):
             self._stream.reset()
         await trio.aclose_forcefully(self._stream)

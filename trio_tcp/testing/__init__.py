@@ -1,21 +1,104 @@
-"""To test a protocol without sockets, sleeps and luck.
+"""To test programs of the network without sockets, sleeps and luck.
 
-`connection_pair` makes two connected connections, `serve_in_memory` runs a handler
-under all of a server's policies; both over `memory_stream_pair`, whose buffer is
-bounded as a socket's is. With the clock of pytest-trio's ``autojump_clock`` fixture,
-timeouts take no time. `check_codec` holds a codec to what all codecs promise.
+Three ways, from the smallest: `connection_pair` makes two connected connections, and
+`serve_in_memory` runs a handler under all of a server's policies, both over
+`memory_stream_pair`, whose buffer is bounded as a socket's is. `check_codec` holds a
+codec to what all codecs promise.
+
+`run_simulation` and `simulated` run whole programs, servers and clients on hosts of
+their own, on a `VirtualNetwork` and in virtual time, each run as its seed decides. What
+goes wrong on that network is in `faults`; what was sent is a `Trace`. `explore` searches
+many seeds, and `check_deterministic` asks whether one seed is one run.
 """
 
+from trio_tcp.testing import faults
 from trio_tcp.testing._check_codec import check_codec
 from trio_tcp.testing._memory import MemoryListener, MemoryStream, memory_stream_pair
 from trio_tcp.testing._pair import MemoryServer, connection_pair, serve_in_memory
+from trio_tcp.testing.network import (
+    Fault,
+    Host,
+    HostCrashedError,
+    Injection,
+    Link,
+    LinkOptions,
+    Path,
+    Port,
+    Target,
+    VirtualConnection,
+    VirtualNetwork,
+)
+from trio_tcp.testing.simulation import (
+    Exploration,
+    FailedSeed,
+    NotDeterministicError,
+    ScheduleUnavailableError,
+    ScheduleWarning,
+    SimulationDeadlock,
+    SimulationError,
+    SimulationFenceError,
+    SimulationLivelock,
+    SimulationResult,
+    SimulationStopped,
+    SimulationTimeout,
+    check_deterministic,
+    explore,
+    run_simulation,
+    simulated,
+)
+from trio_tcp.testing.traces import (
+    Conversation,
+    Difference,
+    Endpoint,
+    FaultSpan,
+    Flag,
+    Segment,
+    SegmentOptions,
+    Trace,
+)
 
 __all__ = [
+    "Conversation",
+    "Difference",
+    "Endpoint",
+    "Exploration",
+    "FailedSeed",
+    "Fault",
+    "FaultSpan",
+    "Flag",
+    "Host",
+    "HostCrashedError",
+    "Injection",
+    "Link",
+    "LinkOptions",
     "MemoryListener",
     "MemoryServer",
     "MemoryStream",
+    "NotDeterministicError",
+    "Path",
+    "Port",
+    "ScheduleUnavailableError",
+    "ScheduleWarning",
+    "Segment",
+    "SegmentOptions",
+    "SimulationDeadlock",
+    "SimulationError",
+    "SimulationFenceError",
+    "SimulationLivelock",
+    "SimulationResult",
+    "SimulationStopped",
+    "SimulationTimeout",
+    "Target",
+    "Trace",
+    "VirtualConnection",
+    "VirtualNetwork",
     "check_codec",
+    "check_deterministic",
     "connection_pair",
+    "explore",
+    "faults",
     "memory_stream_pair",
+    "run_simulation",
     "serve_in_memory",
+    "simulated",
 ]

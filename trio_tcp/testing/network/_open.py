@@ -19,7 +19,9 @@ __all__ = ["drive_by_sleeping", "open_network"]
 
 @asynccontextmanager
 async def open_network(
-    network: VirtualNetwork, drive: Callable[[Timeline], Awaitable[None]]
+    network: VirtualNetwork,
+    drive: Callable[[Timeline], Awaitable[None]],
+    now: Callable[[], float] = trio.current_time,
 ) -> AsyncGenerator[None, None]:
     """Let a network be that of the running Trio program.
 
@@ -27,8 +29,10 @@ async def open_network(
         network: The network.
         drive: An async function that lets events happen when their time has come,
             until it is cancelled.
+        now: Says what time it is by Trio's clock. Who moves the clock may know a
+            faster way than to ask Trio.
     """
-    network.start_clock()
+    network.start_clock(now)
     factory = trio.socket.set_custom_socket_factory(network)
     resolver = trio.socket.set_custom_hostname_resolver(network.resolver)
     try:

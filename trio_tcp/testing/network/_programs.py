@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import trio
 
@@ -57,7 +58,7 @@ class Programs:
     ) -> None:
         if self.nursery is None:
             raise RuntimeError("the network is not open: async with network: ...")
-        name = f"{getattr(function, '__qualname__', function)} on {host.name}"
+        name = f"{_name_of(function)} on {host.name}"
         self.nursery.start_soon(self._in_background, host, function, args, name=name)
 
     async def _in_background(
@@ -101,3 +102,9 @@ class Programs:
         """Cancel everything that runs on a host."""
         for scope in list(self._scopes.get(host.name, ())):
             scope.cancel()
+
+
+def _name_of(function: object) -> str:
+    while isinstance(function, functools.partial):
+        function = cast("functools.partial[object]", function).func
+    return str(getattr(function, "__qualname__", function))

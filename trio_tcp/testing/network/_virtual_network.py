@@ -6,6 +6,7 @@ import errno
 import itertools
 import random
 import socket
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Final, final
@@ -23,7 +24,7 @@ from trio_tcp.testing.network._names import Names
 from trio_tcp.testing.network._open import drive_by_sleeping, open_network
 from trio_tcp.testing.network._os_error import os_error
 from trio_tcp.testing.network._programs import Programs
-from trio_tcp.testing.network._rules import Rules, Target
+from trio_tcp.testing.network._rules import HeldBack, Rules, Target
 from trio_tcp.testing.network._targets import Everything, Path, Port, VirtualConnection
 from trio_tcp.testing.network._timeline import Timeline
 from trio_tcp.testing.network._virtual_socket import VirtualSocket
@@ -190,6 +191,14 @@ class VirtualNetwork(trio.abc.SocketFactory):
         """
         return Injection(self, fault, Everything() if on is None else on)
 
+    def current_host(self) -> Host:
+        """Find the host on which the running task is."""
+        return current_host.get(None) or self.host("test")
+
+    def release(self, held: HeldBack) -> None:
+        """Let segments go that a fault has held back, in order."""
+        self._wire.release(held)
+
     # --- what it does
 
     def now(self) -> float:
@@ -236,9 +245,9 @@ class VirtualNetwork(trio.abc.SocketFactory):
         """What Trio asks for names."""
         return self._names
 
-    def start_clock(self) -> None:
+    def start_clock(self, now: Callable[[], float]) -> None:
         """Follow the clock of the running Trio program."""
-        self._wire.now = trio.current_time
+        self._wire.now = now
 
     def socket(
         self,
@@ -257,8 +266,7 @@ class VirtualNetwork(trio.abc.SocketFactory):
         kind = type & ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         if kind != socket.SOCK_STREAM or proto not in (0, socket.IPPROTO_TCP):
             raise os_error(errno.EPROTONOSUPPORT, "a virtual network has only TCP")
-        host = current_host.get(None) or self.host("test")
-        return VirtualSocket(host, socket.AddressFamily(family))
+        return VirtualSocket(self.current_host(), socket.AddressFamily(family))
 
     def socket_by_fileno(self, number: int) -> VirtualSocket | None:
         """Find the open socket that has a descriptor; None if it is none of ours."""

@@ -1,0 +1,115 @@
+"""A test that is run under many seeds."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Any, Final
+
+from trio_tcp.testing.network import VirtualNetwork
+from trio_tcp.testing.simulation._fences import Allowed
+from trio_tcp.testing.simulation._run_simulation import run_simulation
+from trio_tcp.testing.simulation._schedule import Schedule
+
+__all__ = ["simulated"]
+
+_VARIABLE: Final = "TRIO_TCP_SEED"
+
+_Test = Callable[..., Awaitable[None]]
+
+
+def simulated(
+    *,
+    seeds: int = 100,
+    time_limit: float = 3600.0,
+    schedule: Schedule = "shuffle",
+    allow: Collection[Allowed] = (),
+) -> Callable[[_Test], Callable[..., None]]:
+    """Make a plain test of an async function, run as a simulation under many seeds.
+
+    ```python
+    @simulated(seeds=200)
+    async def test_nothing_is_lost(net, message): ...
+    ```
+
+    The function's first argument is the `VirtualNetwork`; the others are the test's:
+    fixtures and parameters, made once for all seeds. The first seed that fails ends the
+    test, and notes at its exception have the line that replays it. The environment
+    variable ``TRIO_TCP_SEED`` runs one seed alone.
+
+    Args:
+        seeds: How many; they are 0, 1, 2 and so on.
+        time_limit: As in `run_simulation`, for each seed.
+        schedule: As in `run_simulation`.
+        allow: As in `run_simulation`.
+
+    Raises:
+        TypeError: The function is not async, or takes no network.
+        BaseException: When the test runs: what `run_simulation` raises.
+    """
+
+    def decorate(test: _Test) -> Callable[..., None]:
+        signature, position = _without_network(test)
+
+        @functools.wraps(test)
+        def run_all(*args: Any, **fixtures: Any) -> None:  # noqa: ANN401 - the test's
+            async def run_one(net: VirtualNetwork) -> None:
+                # A method's self comes before the network.
+                await test(*args[:position], net, *args[position:], **fixtures)
+
+            run_one.__qualname__ = test.__qualname__  # for reports
+
+            for seed in _chosen(seeds):
+                try:
+                    run_simulation(
+                        run_one,
+                        seed=seed,
+                        time_limit=time_limit,
+                        schedule=schedule,
+                        allow=allow,
+                    )
+                except BaseException as error:
+                    error.add_note(_replay_line(seed))
+                    raise
+
+        # What pytest sees: the network is no fixture.
+        run_all.__signature__ = signature  # type: ignore[attr-defined]
+        return run_all
+
+    return decorate
+
+
+def _without_network(test: _Test) -> tuple[inspect.Signature, int]:
+    """Return what the test takes besides the network, and where that stands."""
+    signature = inspect.signature(test)
+    parameters = list(signature.parameters.values())
+    position = 1 if parameters and parameters[0].name == "self" else 0
+    if not inspect.iscoroutinefunction(test) or len(parameters) <= position:
+        raise TypeError(
+            "@simulated takes an async function whose first argument is the network, "
+            f"not {test!r}"
+        )
+    del parameters[position]
+    without = signature.replace(parameters=parameters, return_annotation=None)
+    return without, position
+
+
+def _chosen(seeds: int) -> Iterable[int]:
+    one = os.environ.get(_VARIABLE)
+    if one is None:
+        return range(seeds)
+    try:
+        return [int(one)]
+    except ValueError:
+        raise ValueError(f"{_VARIABLE}={one!r} is not a number") from None
+
+
+def _replay_line(seed: int) -> str:
+    line = f"{_VARIABLE}={seed}"
+    # pytest sets it, to the node's id and the stage: "tests/test_x.py::test_y (call)".
+    test = os.environ.get("PYTEST_CURRENT_TEST")
+    if test is not None:
+        line += f' python -m pytest "{test.rsplit(" (", 1)[0]}"'
+    return f"Replay it alone: {line}"
