@@ -96,16 +96,27 @@ def run_simulation(
     if not _one_at_a_time.acquire(blocking=False):
         raise SimulationError("a simulation runs already in this process")
     try:
-        simulation = _Simulation(seed, time_limit, allow)
-        with (
-            seeded_schedule(f"{seed}:schedule", schedule),
-            seeded_entropy(random.Random(f"{seed}:program")),
-            virtual_wall_clock(simulation.clock),
-            repeatable_garbage(),
-        ):
-            value = simulation.run(fn, *args)
+        with repeatable_garbage():
+            return _simulate(fn, args, seed, time_limit, schedule, allow)
     finally:
         _one_at_a_time.release()
+
+
+def _simulate(  # noqa: PLR0917 - its one caller has them all
+    fn: Callable[[VirtualNetwork, *_Ts], Awaitable[_T]],
+    args: tuple[*_Ts],
+    seed: int,
+    time_limit: float,
+    schedule: Schedule,
+    allow: Collection[Allowed],
+) -> SimulationResult[_T]:
+    simulation = _Simulation(seed, time_limit, allow)
+    with (
+        seeded_schedule(f"{seed}:schedule", schedule),
+        seeded_entropy(random.Random(f"{seed}:program")),
+        virtual_wall_clock(simulation.clock),
+    ):
+        value = simulation.run(fn, *args)
     return SimulationResult(
         value=value,
         trace=simulation.network.trace,
