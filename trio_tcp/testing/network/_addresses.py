@@ -7,22 +7,49 @@ import ipaddress
 import socket
 from typing import Final, cast
 
+import trio
+
 from trio_tcp.testing.network._os_error import os_error
+from trio_tcp.testing.network._ports import ANY_IPV4, ANY_IPV6
 from trio_tcp.testing.traces import Endpoint
 
-__all__ = ["SocketName", "from_name", "is_loopback", "to_name"]
+__all__ = [
+    "SocketName",
+    "destination",
+    "from_name",
+    "is_loopback",
+    "resolve",
+    "to_name",
+]
 
 SocketName = tuple[str, int] | tuple[str, int, int, int]
 """What ``getsockname`` gives for IPv4 and for IPv6."""
 
 LAST_PORT: Final = 0xFFFF
 
+LOOPBACK_IPV4: Final = "127.0.0.1"
+LOOPBACK_IPV6: Final = "::1"
+
 _MAPPED: Final = "::ffff:"
 
 
 def is_loopback(ip: str) -> bool:
     """Say whether an address is that of the own host: 127.0.0.0/8 or ::1."""
-    return ip.startswith("127.") or ip == "::1"
+    return ip.startswith("127.") or ip == LOOPBACK_IPV6
+
+
+def destination(remote: str, bound: str) -> str:
+    """Say which address is meant: a wildcard stands for the own host.
+
+    Args:
+        remote: What was given to connect.
+        bound: Where the socket is bound.
+    """
+    if remote == ANY_IPV4:
+        return LOOPBACK_IPV4 if bound in (ANY_IPV4, ANY_IPV6) else bound
+    if remote == ANY_IPV6:
+        return LOOPBACK_IPV4 if "." in bound else LOOPBACK_IPV6
+    return remote
 
 
 def to_name(end: Endpoint, family: int) -> SocketName:
@@ -31,6 +58,19 @@ def to_name(end: Endpoint, family: int) -> SocketName:
         return (end.ip, end.port)
     ip = end.ip if ":" in end.ip else _MAPPED + end.ip
     return (ip, end.port, 0, 0)
+
+
+async def resolve(name: object, family: socket.AddressFamily) -> Endpoint:
+    """Read what was given to bind or connect, and look a name up.
+
+    Raises:
+        OSError: there is no such name, or what `from_name` raises.
+    """
+    try:
+        return from_name(name, family)
+    except socket.gaierror:
+        found = await trio.socket.getaddrinfo(*_host_and_port(name), family)
+        return from_name(found[0][4], family)
 
 
 def from_name(name: object, family: int) -> Endpoint:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from trio_tcp.testing.network._sending import MASK
 from trio_tcp.testing.network._stage import Stage
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from trio_tcp.testing.network._tcp_end import TcpEnd
 
 __all__ = ["arrive"]
-
-DELAYED_ACK: Final = 0.04
-"""Seconds after which bytes are acknowledged at the latest (TCP_DELACK_MIN)."""
 
 
 def arrive(end: TcpEnd, segment: Segment) -> None:
@@ -86,7 +83,7 @@ def _on_acknowledgment(end: TcpEnd, segment: Segment) -> None:
         if sending.room and sending.has_room:
             sending.room.wake()
     elif end.retransmission.is_recovering and not sending.in_flight:
-        end.retransmission.recover()
+        end.retransmission.hear()
         end.push()
     if sending.is_acknowledged and end.stage is Stage.OPEN:
         end.on_all_acknowledged()
@@ -96,31 +93,20 @@ def _on_bytes(end: TcpEnd, segment: Segment) -> None:
     receiving = end.receiving
     payload = segment.payload
     is_fin = segment.flags & FIN
-    if segment.seq != receiving.expected:
+    seen = (receiving.expected - segment.seq) & MASK
+    if seen and seen >= len(payload):
         if payload or is_fin or segment.seq == receiving.expected - 1 & MASK:
             end.send_ack()  # sent again, or a probe
-    elif payload and receiving.is_shut and end.sending.fin_sent:
+    elif payload and receiving.is_shut and end.sending.fin_queued:
         end.send_reset()  # nobody will ever read it
         end.error = errno.ECONNRESET
     elif payload or is_fin:
-        receiving.take(payload)
+        receiving.take(payload[seen:])  # of what is sent again, a part may be new
         if is_fin:
             _on_fin(end)
         else:
-            _acknowledge_soon(end, len(payload))
+            end.acknowledging.take(len(payload))
         receiving.readable.wake()
-
-
-def _acknowledge_soon(end: TcpEnd, size: int) -> None:
-    """Acknowledge with what is sent next, or after two full segments, or a moment."""
-    receiving = end.receiving
-    if not receiving.ack_pending:
-        receiving.ack_pending = True
-        end.send_ack_within(DELAYED_ACK)
-    if size >= end.sending.mss:
-        receiving.full_segments += 1
-        if receiving.full_segments > 1:
-            end.send_ack()
 
 
 def _on_fin(end: TcpEnd) -> None:

@@ -10,16 +10,26 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from trio_tcp.testing.network._os_error import os_error
+
 if TYPE_CHECKING:
     from trio_tcp.testing.network._tcp_end import TcpEnd
 
-__all__ = ["receive", "send", "wait_readable", "wait_writable"]
+__all__ = [
+    "closed_meanwhile",
+    "receive",
+    "receive_nothing",
+    "send",
+    "wait_connected",
+    "wait_readable",
+    "wait_writable",
+]
 
 
 async def receive(end: TcpEnd, size: int, peek: bool) -> bytes:
     """Wait for bytes, and take some; none at the end."""
-    if end.can_read() or not size:
-        data = end.read(size, peek) if size else b""
+    if end.can_read():
+        data = end.read(size, peek)
         await trio.lowlevel.cancel_shielded_checkpoint()
         return data
     while True:
@@ -28,6 +38,14 @@ async def receive(end: TcpEnd, size: int, peek: bool) -> bytes:
             raise closed_meanwhile()
         if end.can_read():
             return end.read(size, peek)
+
+
+async def receive_nothing(size: int) -> bytes:
+    """Take no bytes, without asking the system: so Python does, even when closed."""
+    if size < 0:
+        raise ValueError("negative buffersize in recv")
+    await trio.lowlevel.checkpoint()
+    return b""
 
 
 async def send(end: TcpEnd, data: memoryview) -> int:
@@ -43,6 +61,16 @@ async def send(end: TcpEnd, data: memoryview) -> int:
         if end.can_write():
             sent = end.write(data)
     return sent
+
+
+async def wait_connected(end: TcpEnd) -> None:
+    """Wait for the end of the handshake, and have its error raised."""
+    while end.is_connecting:
+        await end.sending.room.wait()
+        if end.is_orphan:
+            raise closed_meanwhile()
+    if error := end.take_error():
+        raise os_error(error, f"connecting to {end.remote}")
 
 
 async def wait_readable(end: TcpEnd) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 import attrs
 import trio
 
-from trio_tcp.testing.network._addresses import is_loopback
+from trio_tcp.testing.network._addresses import destination, is_loopback
 from trio_tcp.testing.network._arriving import arrive
 from trio_tcp.testing.network._listening import Listening
 from trio_tcp.testing.network._os_error import os_error
@@ -28,8 +28,7 @@ __all__ = ["Host"]
 
 T = TypeVar("T")
 
-_OWN: Final = {ANY_IPV4: "127.0.0.1", ANY_IPV6: "::1"}
-_ANY: Final = tuple(_OWN)
+_ANY: Final = (ANY_IPV4, ANY_IPV6)
 
 
 @final
@@ -130,7 +129,7 @@ class Host:
         self.ends.clear()
         for queue in [q for queues in self.listening.values() for q in queues]:
             queue.queue.clear()
-            queue.close()
+            queue.stop()
         self.listening.clear()
         self.ports.clear()
         self._programs.stop(self)
@@ -193,27 +192,33 @@ class Host:
         queues = self.listening.get(listening.binding.port, [])
         if listening in queues:
             queues.remove(listening)
-        listening.close()
+        listening.binding.listening = False
+        listening.stop()
 
     def connect(
-        self, bound: Binding | None, remote: Endpoint, options: SocketOptions
+        self, bound: Endpoint, remote: Endpoint, options: SocketOptions
     ) -> TcpEnd:
-        """Begin a connection, from where the socket is bound, if it is.
+        """Begin a connection, from any address or port where none is given.
 
         Raises:
             OSError: EADDRNOTAVAIL, no port is free, or this connection exists;
+                EAFNOSUPPORT, it cannot be reached from an address of IPv4;
                 ENETUNREACH, no address of this host reaches there; ENETDOWN.
         """
-        if remote.ip in _ANY:  # Linux takes it for the host itself
-            remote = Endpoint(_OWN[remote.ip], remote.port)
+        remote = Endpoint(destination(remote.ip, bound.ip), remote.port)
         ip = self.address_for(remote.ip)
-        if bound is None:
-            local = Endpoint(ip, self.ports.free_port(errno.EADDRNOTAVAIL))
-        else:
-            local = Endpoint(ip if bound.ip in _ANY else bound.ip, bound.port)
+        if "." in bound.ip and ":" in remote.ip:
+            raise os_error(errno.EAFNOSUPPORT, remote.ip)
+        port = bound.port or self.ports.free_port(errno.EADDRNOTAVAIL)
+        local = Endpoint(ip if bound.ip in _ANY else bound.ip, port)
         if (local, remote) in self.ends:
             raise os_error(errno.EADDRNOTAVAIL, f"{local} to {remote}")
-        binding = Binding(local.ip, local.port, reuse_address=options.reuse_address)
+        binding = Binding(
+            local.ip,
+            port,
+            reuse_address=options.reuse_address,
+            reuse_port=options.reuse_port,
+        )
         self.ports.share(binding)
         end = TcpEnd(self, local, remote, options, binding)
         end.connect()

@@ -16,6 +16,9 @@ __all__ = ["Link", "LinkOptions"]
 HEADERS: Final = 40
 """Bytes of IPv4 and TCP header without options: carried beside payload."""
 
+LARGEST_PAYLOAD: Final = 65_483
+"""Bytes that fit into one IP packet behind its headers, with options."""
+
 FIRST_RETRANSMISSION: Final = 0.2
 """Seconds after which Linux retransmits at the earliest (TCP_RTO_MIN)."""
 
@@ -37,6 +40,11 @@ def _is_a_share(_: object, attribute: attrs.Attribute[float], value: float) -> N
         raise ValueError(f"{attribute.name} is {value}: it must be in [0, 1)")
 
 
+def _fits_a_packet(_: object, attribute: attrs.Attribute[int], value: int) -> None:
+    if not 0 < value <= LARGEST_PAYLOAD:
+        raise ValueError(f"{attribute.name} is {value}: not in 1 to {LARGEST_PAYLOAD}")
+
+
 @attrs.frozen(kw_only=True)
 class LinkOptions:
     """What a link is like.
@@ -56,7 +64,7 @@ class LinkOptions:
     jitter: float = attrs.field(default=0.0, validator=_is_not_negative)
     bandwidth: float = attrs.field(default=math.inf, validator=_is_positive)
     loss: float = attrs.field(default=0.0, validator=_is_a_share)
-    mss: int = attrs.field(default=1460, validator=_is_positive)
+    mss: int = attrs.field(default=1460, validator=_fits_a_packet)
 
 
 @final

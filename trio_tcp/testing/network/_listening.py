@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from typing import TYPE_CHECKING, Final, final
 
 import trio
 
 from trio_tcp.testing.network._end_calls import closed_meanwhile
+from trio_tcp.testing.network._os_error import os_error
 from trio_tcp.testing.network._waiter import Waiter
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class Listening:
         options: What connections that it accepts inherit.
         queue: Connections that are ready to be accepted, oldest first.
         acceptable: Where the task waits that accepts.
+        ended: Where a task waits to send, until it listens no more: in vain.
+        is_over: It listens no more.
         is_closed: The socket is closed.
     """
 
@@ -38,6 +42,8 @@ class Listening:
         self.options: SocketOptions = options
         self.queue: deque[TcpEnd] = deque()
         self.acceptable: Waiter = Waiter("accepting")
+        self.ended: Waiter = Waiter("waiting to send")
+        self.is_over: bool = False
         self.is_closed: bool = False
         self.set_backlog(backlog)
 
@@ -57,24 +63,37 @@ class Listening:
         self.acceptable.wake()
 
     async def accept(self) -> TcpEnd:
-        """Wait for a connection, and take it: with a checkpoint, as Trio's sockets."""
+        """Wait for a connection, and take it: with a checkpoint, as Trio's sockets.
+
+        Raises:
+            OSError: EINVAL, it was shut down meanwhile.
+        """
         if self.queue:
             end = self.queue.popleft()
             await trio.lowlevel.cancel_shielded_checkpoint()
             return end
-        await self.wait()
+        await self.wait_acceptable()
+        if self.is_over:
+            raise os_error(errno.EINVAL)
         return self.queue.popleft()
 
-    async def wait(self) -> None:
-        """Wait until there is a connection to accept."""
-        while not self.queue:
+    async def wait_acceptable(self) -> None:
+        """Wait until `accept` would not wait."""
+        while not self.queue and not self.is_over:
             await self.acceptable.wait()
             if self.is_closed:
                 raise closed_meanwhile()
 
-    def close(self) -> None:
+    async def wait_writable(self) -> None:
+        """Wait for what a listener never is."""
+        await self.ended.wait()
+        if self.is_closed:
+            raise closed_meanwhile()
+
+    def stop(self) -> None:
         """Accept no more; whoever waited to be accepted is reset."""
-        self.is_closed = True
+        self.is_over = True
         while self.queue:
             self.queue.popleft().close(with_reset=True)
         self.acceptable.wake()
+        self.ended.wake()

@@ -46,13 +46,17 @@ class Binding:
         return self.ip == ANY_IPV6 and (":" in ip or not self.only_ipv6)
 
     def conflicts_with(self, other: Binding) -> bool:
-        """Say whether not both can be (inet_csk_bind_conflict in Linux)."""
+        """Say whether this cannot join what is there (inet_csk_bind_conflict).
+
+        With SO_REUSEADDR on both, only another listener is in the way: a server that
+        is started again takes its port while old connections linger.
+        """
         if not (self.takes(other.ip) or other.takes(self.ip)):
             return False
         if self.reuse_port and other.reuse_port:
             return False
         both_reuse = self.reuse_address and other.reuse_address
-        return not both_reuse or self.listening or other.listening
+        return not both_reuse or other.listening
 
 
 @final

@@ -23,19 +23,15 @@ class Receiving:
         taken: How many bytes were read since the connection began.
         fin_received: The peer sends no more.
         is_shut: The program reads no more (SHUT_RD).
-        ack_pending: Something waits to be acknowledged.
-        full_segments: How many full segments wait to be acknowledged.
         readable: Where the task waits that wants more.
     """
 
     __slots__ = (
-        "ack_pending",
         "buffer",
         "capacity",
         "edge",
         "expected",
         "fin_received",
-        "full_segments",
         "is_shut",
         "readable",
         "taken",
@@ -51,8 +47,6 @@ class Receiving:
         self.taken: int = 0
         self.fin_received: bool = False
         self.is_shut: bool = False
-        self.ack_pending: bool = False
-        self.full_segments: int = 0
         self.readable: Waiter = Waiter("receiving")
 
     def begin(self, first: int) -> None:

@@ -44,40 +44,72 @@ class Retransmission:
             nothing new is sent, so that all that is in flight can be sent again.
     """
 
-    __slots__ = ("_attempts", "_end", "_is_set", "is_recovering")
+    __slots__ = (
+        "_attempts",
+        "_backoff",
+        "_end",
+        "_has_lost",
+        "_is_set",
+        "_timer",
+        "is_recovering",
+    )
 
     def __init__(self, end: TcpEnd) -> None:
         self.is_recovering: bool = False
         self._end = end
         self._attempts = 0
+        self._backoff = 0
+        self._has_lost = False
         self._is_set = False
+        self._timer = 0
 
     def expect(self) -> None:
         """Learn that something was lost: it, or its acknowledgment, is sent again."""
+        self._has_lost = True
+        if not self._is_set and not self._end.is_over and self._end.sending.has_work:
+            self._set()
+
+    def expect_room(self) -> None:
+        """Ask for the window, as the word that it is open may be lost.
+
+        A real sender always asks (RFC 9293, 3.8.6.1); this one where anything was lost.
+        """
+        if self._has_lost and not self._is_set:
+            self._set()
+
+    def _set(self) -> None:
         end = self._end
-        if self._is_set or end.is_over or not end.sending.has_work:
-            return
         self._is_set = self.is_recovering = True
         is_shaking = end.stage in (Stage.SYN_SENT, Stage.SYN_RECEIVED)
         wait = HANDSHAKE_WAIT if is_shaking else SHORTEST_WAIT
-        wait = min(wait * 2**self._attempts, LONGEST_WAIT)
+        wait = min(wait * 2 ** min(self._backoff, 10), LONGEST_WAIT)
         wire = end.host.wire
-        wire.timeline.at(wire.now() + wait, self._fire, end.sending.acknowledged)
+        acknowledged = end.sending.acknowledged
+        wire.timeline.at(wire.now() + wait, self._fire, self._timer, acknowledged)
 
     def recover(self) -> None:
-        """Learn that everything in flight is acknowledged."""
-        self._attempts = 0
-        self.is_recovering = False
+        """Learn that everything in flight is acknowledged, or that there is room."""
+        self._backoff = 0
+        self.hear()
 
-    def _fire(self, acknowledged: int) -> None:
+    def hear(self) -> None:
+        """Learn that the peer has answered, if only that it has no room."""
+        self._attempts = 0
+        self._timer += 1
+        self._is_set = self.is_recovering = False
+
+    def _fire(self, timer: int, acknowledged: int) -> None:
+        if timer != self._timer:
+            return  # it was stopped
         end = self._end
         sending = end.sending
         self._is_set = False
-        if end.is_over or not self.is_recovering:
+        if end.is_over:
             return
         if acknowledged != sending.acknowledged:
-            self._attempts = 0
+            self._attempts = self._backoff = 0
         self._attempts += 1
+        self._backoff += 1
         if self._attempts > self._retries():
             end.fail(errno.ETIMEDOUT)
         elif sending.in_flight:

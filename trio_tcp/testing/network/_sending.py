@@ -38,7 +38,8 @@ class Sending:
         next: The sequence number of the next byte (SND.NXT).
         edge: The sequence number up to which the peer has room.
         buffered: How many bytes wait or are in flight.
-        fin_queued: No byte is taken any more; a FIN follows the last.
+        is_shut: No byte is taken any more (SHUT_WR).
+        fin_queued: A FIN follows the last byte.
         fin_sent: The FIN is sent.
         room: Where the task waits that has more to send.
     """
@@ -51,6 +52,7 @@ class Sending:
         "fin_queued",
         "fin_sent",
         "in_flight",
+        "is_shut",
         "mss",
         "next",
         "no_delay",
@@ -68,6 +70,7 @@ class Sending:
         self.next: int = first
         self.edge: int = first
         self.buffered: int = 0
+        self.is_shut: bool = False
         self.fin_queued: bool = False
         self.fin_sent: bool = False
         self.room: Waiter = Waiter("sending")

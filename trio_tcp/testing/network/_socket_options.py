@@ -12,9 +12,13 @@ from trio_tcp.testing.network._os_error import os_error
 if TYPE_CHECKING:
     from typing_extensions import Buffer  # of collections.abc from Python 3.12 on
 
-__all__ = ["SocketOptions"]
+__all__ = ["SO_DOMAIN", "SO_PROTOCOL", "SocketOptions"]
 
 _Key = tuple[int, int]
+
+# Other systems than Linux lack these two; they are so numbered there.
+SO_PROTOCOL: Final[int] = getattr(socket, "SO_PROTOCOL", 38)
+SO_DOMAIN: Final[int] = getattr(socket, "SO_DOMAIN", 39)
 
 _SO_RCVBUF: Final = (socket.SOL_SOCKET, socket.SO_RCVBUF)
 _SO_SNDBUF: Final = (socket.SOL_SOCKET, socket.SO_SNDBUF)
@@ -26,8 +30,21 @@ _V6ONLY: Final = (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 _READ_ONLY: Final = frozenset(
     (socket.SOL_SOCKET, option)
-    for option in (socket.SO_ERROR, socket.SO_TYPE, socket.SO_ACCEPTCONN)
+    for option in (
+        socket.SO_ERROR,
+        socket.SO_TYPE,
+        SO_PROTOCOL,
+        SO_DOMAIN,
+        socket.SO_ACCEPTCONN,
+    )
 )
+
+_TOLD: Final[dict[_Key, int | bytes]] = {
+    (socket.SOL_SOCKET, socket.SO_TYPE): int(socket.SOCK_STREAM),
+    (socket.SOL_SOCKET, SO_PROTOCOL): socket.IPPROTO_TCP,
+    (socket.SOL_SOCKET, socket.SO_LINGER): struct.pack("ii", 0, 0),
+}
+"""What options are that were not set; others are 0."""
 
 _LEAST_BUFFER: Final = 2304
 """What SO_RCVBUF and SO_SNDBUF are raised to, in bytes (SOCK_MIN_RCVBUF)."""
@@ -74,7 +91,7 @@ class SocketOptions:
                 raise os_error(errno.EINVAL)
             self._values[key] = bytes(value)
         else:
-            self._values[key] = value if isinstance(value, int) else bytes(value)
+            self._values[key] = int(value) if isinstance(value, int) else bytes(value)
 
     def get(self, level: int, option: int) -> int | bytes:
         """Give what getsockopt gives, where the connection has no say in it."""
@@ -83,9 +100,7 @@ class SocketOptions:
             return self.receive_buffer
         if key == _SO_SNDBUF:
             return self.send_buffer
-        if key == _SO_LINGER:
-            return self._values.get(key, struct.pack("ii", 0, 0))
-        return self._values.get(key, 0)
+        return self._values.get(key, _TOLD.get(key, 0))
 
     @staticmethod
     def _number(value: int | bytes | Buffer) -> int:

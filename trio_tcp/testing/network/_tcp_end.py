@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Final, final
 
+from trio_tcp.testing.network._acknowledging import Acknowledging
 from trio_tcp.testing.network._direction import Direction
 from trio_tcp.testing.network._os_error import os_error
 from trio_tcp.testing.network._receiving import Receiving
@@ -44,6 +45,7 @@ class TcpEnd:
         stage: How far it is.
         sending: What it sends.
         receiving: What it receives.
+        acknowledging: When it tells that.
         is_over: Whether nothing can be sent or received any more.
         error: The number of an error that nobody was told of yet (SO_ERROR).
         listening: The socket whose queue it belongs to, if it began with a SYN of the
@@ -58,9 +60,8 @@ class TcpEnd:
     """
 
     __slots__ = (
-        "_ack_due",
-        "_ack_timer_is_set",
         "_binding",
+        "acknowledging",
         "error",
         "host",
         "incoming",
@@ -106,9 +107,8 @@ class TcpEnd:
             first, options.send_buffer, mss, options.no_delay
         )
         self.receiving: Receiving = Receiving(options.receive_buffer)
+        self.acknowledging: Acknowledging = Acknowledging(self)
         self._binding = binding
-        self._ack_due = 0.0
-        self._ack_timer_is_set = False
         self.retransmission: Retransmission = Retransmission(self)
         self.listening: Listening | None = None
         self.peer_ended_first: bool = False
@@ -149,9 +149,23 @@ class TcpEnd:
     # --- what the program does
 
     @property
+    def is_connecting(self) -> bool:
+        """Whether the handshake is not over."""
+        return self.stage is Stage.SYN_SENT or self.stage is Stage.SYN_RECEIVED
+
+    @property
     def is_usable(self) -> bool:
         """Whether it is connected, as far as getpeername and shutdown know."""
         return self.stage is Stage.OPEN
+
+    def take_options(self, options: SocketOptions) -> None:
+        """Do from now on as the options of its socket say."""
+        self.receiving.capacity = options.receive_buffer
+        self.sending.capacity = options.send_buffer
+        self.sending.no_delay = options.no_delay
+        self._binding.reuse_address = options.reuse_address
+        self._binding.reuse_port = options.reuse_port
+        self.push()
 
     def can_read(self) -> bool:
         """Say whether `read` has something to say."""
@@ -184,8 +198,10 @@ class TcpEnd:
     def can_write(self) -> bool:
         """Say whether a task that waits to send should try again."""
         sending = self.sending
-        if self.error or sending.fin_queued or self.is_over:
+        if self.error or sending.is_shut or self.is_over:
             return True
+        if self.is_connecting:
+            return False
         return sending.has_room and self.host.wire.rules.write_limit(self) != 0
 
     def write(self, data: memoryview) -> int:
@@ -197,8 +213,10 @@ class TcpEnd:
         sending = self.sending
         if self.error:
             raise os_error(self.take_error())
-        if sending.fin_queued or self.is_over:
+        if sending.is_shut or self.is_over:
             raise os_error(errno.EPIPE)
+        if self.stage is Stage.SYN_SENT:
+            return 0
         size = min(len(data), sending.capacity - sending.buffered)
         limit = self.host.wire.rules.write_limit(self)
         if limit is not None:
@@ -217,6 +235,7 @@ class TcpEnd:
 
     def shut_write(self) -> None:
         """Send a FIN after the last byte."""
+        self.sending.is_shut = True
         self.sending.fin_queued = True
         self.sending.room.wake()
         self.push()
@@ -266,6 +285,8 @@ class TcpEnd:
         while sending.unsent:
             size = sending.next_size()
             if not size:
+                if not sending.in_flight:
+                    self.retransmission.expect_room()
                 return
             flags = ACK | PSH if size == len(sending.unsent) else ACK
             self.emit(sending.take_segment(size, flags))
@@ -281,25 +302,6 @@ class TcpEnd:
         """Acknowledge what was received; as if at another place, if one is given."""
         self._send(ACK, self.sending.next if seq is None else seq)
 
-    def send_ack_within(self, seconds: float) -> None:
-        """Acknowledge what was received after a time, unless that is done meanwhile."""
-        wire = self.host.wire
-        self._ack_due = wire.now() + seconds
-        if not self._ack_timer_is_set:
-            self._ack_timer_is_set = True
-            wire.timeline.at(self._ack_due, self._send_delayed_ack)
-
-    def _send_delayed_ack(self) -> None:
-        self._ack_timer_is_set = False
-        if not self.receiving.ack_pending or self.is_over:
-            return
-        wire = self.host.wire
-        if wire.now() < self._ack_due:  # that was for bytes long acknowledged
-            self._ack_timer_is_set = True
-            wire.timeline.at(self._ack_due, self._send_delayed_ack)
-        else:
-            self.send_ack()
-
     def _send(self, flags: int, seq: int, payload: bytes = b"") -> None:
         receiving = self.receiving
         host = self.host
@@ -312,11 +314,11 @@ class TcpEnd:
             window = receiving.window()
             if flags & SYN:
                 window = min(window, 0xFFFF)
+        now = host.wire.now()
         if flags & ACK:
-            receiving.ack_pending = False
-            receiving.full_segments = 0
+            self.acknowledging.on_sent(now, bool(payload))
         segment = Segment(
-            host.wire.now(),
+            now,
             self.local,
             self.remote,
             host.name,
@@ -356,6 +358,7 @@ class TcpEnd:
     def _expire(self) -> None:
         if self.stage is not Stage.CLOSED:
             self._remove()
+            self.host.wire.leave_peer(self)
 
     def _remove(self) -> None:
         self.stage = Stage.CLOSED
@@ -370,6 +373,7 @@ class TcpEnd:
         self.is_over = True
         self.sending.forget()
         self._wake_all()
+        self.host.wire.leave_peer(self)
 
     def _wake_all(self) -> None:
         self.receiving.readable.wake()

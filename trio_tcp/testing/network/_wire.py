@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, final
 
 from trio_tcp.testing.network._addresses import is_loopback
-from trio_tcp.testing.network._rules import HeldBack, Passage, Rules
+from trio_tcp.testing.network._rules import HeldBack, Rules
 from trio_tcp.testing.traces import Segment, Trace
 from trio_tcp.testing.traces.flags import ACK, FIN, RST, SYN
 
@@ -77,43 +77,32 @@ class Wire:
         receiver = self.find_receiver(sender, segment.destination.ip)
         if receiver is not None:
             segment.receiver = receiver.name
-        if self.rules.touch_wire:
-            self._send_past_rules(segment, receiver, end)
-            return
         self.trace.segments.append(segment)
         if receiver is None:
             self.lose(segment, "no such host")
+        elif self.rules.touch_wire:
+            self._pass_rules(segment, receiver, end)
         else:
             self._post(segment, receiver, end, 0.0, 0.0)
 
-    def _send_past_rules(
-        self, segment: Segment, receiver: Host | None, end: TcpEnd | None
-    ) -> None:
+    def _pass_rules(self, segment: Segment, receiver: Host, end: TcpEnd | None) -> None:
         passage = self.rules.judge(segment)
         if passage.keep is not None:
             segment.payload = segment.payload[: passage.keep]
             segment.flags &= ~FIN
-        self.trace.segments.append(segment)
-        if receiver is None:
-            self.lose(segment, "no such host")
-        elif passage.refused:
+            self._tell_of_loss(segment)
+        if passage.refused:
             segment.fate = passage.refused
             self.answer_with_reset(segment, receiver)
-        else:
-            self._pass_on(segment, passage, receiver, end)
-        if passage.reset:
-            self.reset_both(segment, receiver)
-
-    def _pass_on(
-        self, segment: Segment, passage: Passage, receiver: Host, end: TcpEnd | None
-    ) -> None:
-        if passage.lost:
+        elif passage.lost:
             self.lose(segment, passage.lost)
         elif passage.held is not None:
             segment.fate = "held back"
             passage.held.segments.append((segment, end))
         else:
             self._post(segment, receiver, end, passage.delay, passage.every)
+        if passage.reset:
+            self.reset_both(segment, receiver)
 
     def release(self, held: HeldBack) -> None:
         """Let segments go that were held back: they begin to travel now.
@@ -122,9 +111,7 @@ class Wire:
         """
         segments, held.segments = held.segments, []
         for segment, end in segments:
-            passage = self.rules.judge(segment)
-            receiver = self.hosts[segment.receiver]
-            self._pass_on(segment, passage, receiver, end)
+            self._pass_rules(segment, self.hosts[segment.receiver], end)
 
     def _post(
         self,
@@ -157,10 +144,18 @@ class Wire:
     def lose(self, segment: Segment, why: str) -> None:
         """Let a segment be lost, and both ends find that out in their time."""
         segment.fate = why
-        if segment.flags & RST:
-            return  # nobody sends it again
+        self._tell_of_loss(segment)
+
+    def _tell_of_loss(self, segment: Segment) -> None:
         for end in self._ends_of(segment):
             end.retransmission.expect()
+
+    def leave_peer(self, end: TcpEnd) -> None:
+        """Let the other end find out in its time that one is gone without a word."""
+        host = self.hosts.get(end.outgoing.receiver)
+        peer = None if host is None else host.ends.get((end.remote, end.local))
+        if peer is not None:
+            peer.retransmission.expect()
 
     def _ends_of(self, segment: Segment) -> list[TcpEnd]:
         """Find the ends that a segment is between, as far as they exist."""

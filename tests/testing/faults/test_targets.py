@@ -1,0 +1,78 @@
+"""Faults are in force on what they are put on, and on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.testing.faults.pairs import SEEDS, Pair, connect, seconds_of
+from trio_tcp.testing import faults
+from trio_tcp.testing.network import Target, VirtualNetwork
+from trio_tcp.testing.simulation import simulated
+
+TARGETS: dict[str, tuple[Callable[[VirtualNetwork], Target | None], str]] = {
+    "everything": (lambda _: None, "there back other"),
+    "sender": (lambda net: net.host("a"), "there back"),
+    "receiver": (lambda net: net.host("b"), "there back other"),
+    "link": (lambda net: net.link("a", "b"), "there"),
+    "path": (lambda net: net.path("b", "a"), "there back"),
+    "port": (lambda net: net.port("b", 80), "there back"),
+    "connection": (lambda net: net.connections("a", "b")[0], "there back"),
+}
+
+
+async def is_late(pair: Pair, back: bool = False) -> bool:
+    one, other = (pair.far, pair.near) if back else (pair.near, pair.far)
+    await one.send_all(b"x")
+    seconds = await seconds_of(other.receive_some())
+    assert seconds in (0.001, 1.001)
+    return seconds > 1
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@simulated(seeds=SEEDS)
+async def test_it_is_in_force_on_what_it_was_put_on(
+    net: VirtualNetwork, kind: str
+) -> None:
+    pair = await connect(net)
+    other = await connect(net, a="c", port=81)
+    target, expected = TARGETS[kind]
+    with net.inject(faults.Latency(1), on=target(net)) as injection:
+        late = {
+            "there": await is_late(pair),
+            "back": await is_late(pair, back=True),
+            "other": await is_late(other),
+        }
+    assert [name for name, is_so in late.items() if is_so] == expected.split()
+    span = net.trace.faults[0]
+    assert span.name == "Latency(seconds=1, jitter=0.0)"
+    assert span.where == str(injection.target)
+    assert span.end == net.now() > span.begin
+
+
+@simulated(seeds=SEEDS)
+async def test_two_that_delay_both_do(net: VirtualNetwork) -> None:
+    pair = await connect(net)
+    with net.inject(faults.Latency(1)), net.inject(faults.Latency(2)):
+        await pair.near.send_all(b"x")
+        assert await seconds_of(pair.far.receive_some()) == 3.001
+
+
+@simulated(seeds=SEEDS)
+async def test_of_two_that_limit_the_smaller_holds(net: VirtualNetwork) -> None:
+    pair = await connect(net)
+    await pair.near.send_all(b"0123456789")
+    await net.settle()
+    with net.inject(faults.Slice(3)), net.inject(faults.SliceAt([2])):
+        assert await pair.far.receive_some() == b"01"
+        assert await pair.far.receive_some() == b"234"
+
+
+@simulated(seeds=SEEDS)
+async def test_what_is_delayed_can_be_lost_as_well(net: VirtualNetwork) -> None:
+    pair = await connect(net)
+    with net.inject(faults.Latency(1)), net.inject(faults.BlackHole()) as hole:
+        await pair.near.send_all(b"x")
+        hole.end()
+        assert await seconds_of(pair.far.receive_some()) == 1.201

@@ -1,0 +1,51 @@
+"""Segments that are lost, and sent again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Final, final
+
+import attrs
+
+from trio_tcp.testing.faults._checks import is_share
+from trio_tcp.testing.network import Passage, Target, VirtualNetwork
+from trio_tcp.testing.traces import Segment
+
+__all__ = ["Loss"]
+
+FIRST_RETRANSMISSION: Final = 0.2
+"""Seconds after which Linux retransmits at the earliest (TCP_RTO_MIN)."""
+
+
+@final
+@attrs.frozen
+class Loss:
+    """A share of the segments is lost on the way.
+
+    An application sees a loss as a delay, until the segment is sent again: 0.2
+    seconds, twice that if it is lost again, and so on. That is how it is simulated,
+    as by the ``loss`` of a link; the trace shows each segment once. Where segments
+    shall be lost for good, use `BlackHole`.
+
+    Attributes:
+        share: Which share, from 0 up to but without 1.
+    """
+
+    share: float = attrs.field(validator=is_share)
+
+    @classmethod
+    def draw(cls, source: random.Random) -> Loss:
+        """Draw one of up to a half."""
+        return cls(round(source.uniform(0.01, 0.5), 2))
+
+    def begin(self, network: VirtualNetwork, target: Target) -> Callable[[], None]:
+        """Begin on what a target covers."""
+
+        def lose(_segment: Segment, passage: Passage) -> None:
+            wait = FIRST_RETRANSMISSION
+            while network.random.random() < self.share:
+                passage.delay += wait
+                wait *= 2
+
+        return network.rules.add_wire(target, lose)
