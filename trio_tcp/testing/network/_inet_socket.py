@@ -76,6 +76,12 @@ class InetSocket:
         self.state = SocketState.CONNECTED
         self.end = end
         self.local = end.local
+        listener.shut_down_from_the_start(end)
+
+    def shut_down_from_the_start(self, end: TcpEnd) -> None:
+        """Let an end be shut down as this socket was, before it was for anything."""
+        end.receiving.is_shut = self.is_read_shut
+        end.sending.is_shut = self.is_write_shut
 
     # --- options
 
@@ -208,8 +214,7 @@ class InetSocket:
         port = 0 if self._binding is None else self._binding.port
         local = Endpoint(self.local.ip, port)
         end = self._host.connect(local, remote, self.options)
-        end.receiving.is_shut = self.is_read_shut
-        end.sending.is_shut = self.is_write_shut
+        self.shut_down_from_the_start(end)
         self.state = SocketState.CONNECTING
         self.end = end
         self.local = end.local

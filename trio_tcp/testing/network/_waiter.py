@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 import trio
 
@@ -11,7 +11,14 @@ __all__ = ["Waiter"]
 
 @final
 class Waiter:
-    """Where at most one task waits until it is woken."""
+    """Where at most one task waits until it is woken.
+
+    Attributes:
+        wakes: How many tasks were woken in this process, at any place. To whoever
+            drives the network, a change means that a task can run.
+    """
+
+    wakes: ClassVar[int] = 0
 
     __slots__ = ("_doing", "_task")
 
@@ -46,4 +53,5 @@ class Waiter:
         task = self._task
         if task is not None:
             self._task = None
+            Waiter.wakes += 1
             trio.lowlevel.reschedule(task)

@@ -71,7 +71,7 @@ def _warn_once() -> None:
         f"{_PROMISE}. Simulations run, but a seed does not stand for one order of the "
         "tasks: a failure may not come back with its seed",
         ScheduleWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
 
 

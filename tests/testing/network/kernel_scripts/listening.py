@@ -168,6 +168,38 @@ async def a_listener_that_is_shut_down_for_reading_listens_no_more(
 
 
 @SCRIPTS.add
+async def a_listener_that_was_shut_down_listens_again(world: World) -> None:
+    listener = await world.listener()
+    await take(world, "listener", listener, "shutdown both, own name, recv")
+    await world.does("listen", listener.listen, 1)
+    client = world.socket()
+    await world.does("connect", client.connect, listener.getsockname())
+    await world.does("accept", listener.accept)
+
+
+@SCRIPTS.add
+async def a_listener_that_was_shut_down_connects(world: World) -> None:
+    there, listener = await world.listener(), world.socket()
+    listener.listen(1)
+    await take(world, "listener", listener, "shutdown both, own name")
+    await world.does("connect", listener.connect, there.getsockname())
+    await take(world, "client", listener, "send, peer name")
+
+
+@SCRIPTS.add
+async def what_waits_until_a_listener_is_writable_is_told_of_its_end(
+    world: World,
+) -> None:
+    for step in ("shutdown read", "close"):
+        listener = await world.listener()
+        wait = world.begin("wait writable", listener.wait_writable)
+        await world.settle()
+        world.look(wait)
+        await take(world, "listener", listener, step)
+        await world.end(wait)
+
+
+@SCRIPTS.add
 async def a_backlog_of_no_clients_holds_one(world: World) -> None:
     listener = await world.listener(LOOPBACK, 0)
     first, second = world.socket(), world.socket()

@@ -61,6 +61,17 @@ async def what_was_sent_in_parts_is_read_whole(world: World) -> None:
 
 
 @SCRIPTS.add
+async def a_young_connection_acknowledges_small_parts_at_once(world: World) -> None:
+    """Nagle's algorithm does not hold the second back for long."""
+    listener = await world.listener()
+    client = world.socket()
+    await world.does("connect", client.connect, listener.getsockname())
+    accepted, _ = await world.does("accept", listener.accept)
+    await take(world, "client", client, "send, send")
+    await take(world, "accepted", accepted, "recv")
+
+
+@SCRIPTS.add
 async def what_was_sent_whole_is_read_in_parts(world: World) -> None:
     ours, theirs = await world.pair()
     await world.does("send", theirs.send, b"abcdefgh")
