@@ -12,8 +12,11 @@ How a block of Python is tested stands in a comment above it, which readers do n
 * ``server``: a program that serves until Ctrl-C
 * ``client``: a program, while the last server above it is running
 * ``pytest``: tests; those of a page make one file
+* ``fails``: a test that fails, where the tests above it on the page pass
 
-What a program prints is the ``text`` block directly below it, or nothing.
+What a program prints is the ``text`` block directly below it, or nothing. The report
+of a test that fails has the lines of the next ``text`` block, in their order. A picture
+that a program writes is beside its page: ``python -m tests.docs`` writes it there.
 """
 
 from __future__ import annotations
@@ -107,6 +110,16 @@ class Page:
         if after and after[0].language == "text" and after[0].is_below:
             return after[0].code
         return ""
+
+    def text_below(self, block: Block) -> str:
+        """Return the next block of text, with whatever prose before it."""
+        below = self.blocks[self.blocks.index(block) + 1 :]
+        return next(other.code for other in below if other.language == "text")
+
+    @property
+    def drawing(self) -> list[Block]:
+        """Return the programs that write a picture."""
+        return [b for b in self.blocks if b.kind == "run" and ".to_svg(" in b.code]
 
     def server_above(self, block: Block) -> Block:
         """Return the last server above a block."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-KINDS: Final = ("define", "run", "server", "client", "pytest")
+KINDS: Final = ("define", "run", "server", "client", "pytest", "fails")
 LANGUAGES: Final = ("python", "console", "toml", "text")
 
 PORT_ON_PAGES: Final = "8888"
@@ -67,6 +67,13 @@ def port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let programs write their files into an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def program(page: Page, block: Block, port: int) -> str:
@@ -118,6 +125,20 @@ def test_a_program_does_what_the_page_says(
     assert capsys.readouterr().out == page.output(block)
 
 
+@pytest.mark.parametrize(
+    ("page", "block"),
+    [pytest.param(p, b, id=f"{p.name}:{b.line}") for p in PAGES for b in p.drawing],
+)
+def test_a_picture_is_what_its_program_draws(
+    page: Page, block: Block, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not what it drew when the program, or a line of the package, was another."""
+    execute(page.program(block), page, monkeypatch)
+    [drawn] = elsewhere.glob("*.svg")
+    shown = page.path.with_name(drawn.name)
+    assert drawn.read_bytes() == shown.read_bytes(), "draw it: python -m tests.docs"
+
+
 @of_kind("server")
 def test_a_server_serves_until_ctrl_c(page: Page, block: Block, port: int) -> None:
     """It listens on the port that it names, and ends in order."""
@@ -139,28 +160,49 @@ def test_a_client_does_what_the_page_says(
     assert capsys.readouterr().out == page.output(block)
 
 
-@pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if any(block.kind == "pytest" for block in page.blocks)],
-    ids=lambda page: str(page.name),
-)
-def test_the_tests_on_a_page_pass(page: Page, tmp_path: Path) -> None:
-    """All of them, with the configuration that the page shows."""
-    tests = [block for block in page.blocks if block.kind == "pytest"]
+def run_pytest(
+    page: Page, tests: list[Block], folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run tests of a page in a file, with the configuration that the page shows."""
     [settings] = [block for block in page.blocks if block.language == "toml"]
-    (tmp_path / "test_page.py").write_text(page.program(*tests), encoding="utf-8")
-    (tmp_path / "pyproject.toml").write_text(settings.code, encoding="utf-8")
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_page.py"],
-        cwd=tmp_path,
+    file = folder / f"test_{page.path.stem}.py"
+    file.write_text(page.program(*tests), encoding="utf-8")
+    (folder / "pyproject.toml").write_text(settings.code, encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", file.name],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
         timeout=SECONDS,
     )
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if any(block.kind == "pytest" for block in page.blocks)],
+    ids=lambda page: str(page.name),
+)
+def test_the_tests_on_a_page_pass(page: Page, tmp_path: Path) -> None:
+    """All of them, as one file."""
+    tests = [block for block in page.blocks if block.kind == "pytest"]
+    run = run_pytest(page, tests, tmp_path)
     assert run.returncode == 0, run.stdout
     found = re.findall(r"^(?:async )?def test_", page.program(*tests), re.MULTILINE)
     summary = re.fullmatch(r"=+ (\d+) passed in .*", run.stdout.splitlines()[-1])
     assert summary, run.stdout
     assert int(summary[1]) >= len(found), run.stdout
+
+
+@of_kind("fails")
+def test_a_test_fails_as_the_page_says(
+    page: Page, block: Block, tmp_path: Path
+) -> None:
+    """Where those above it pass; the report has the lines of the page."""
+    above = [b for b in page.blocks if b.kind == "pytest" and b.line < block.line]
+    run = run_pytest(page, [*above, block], tmp_path)
+    assert re.search(r"^=+ 1 failed, \d+ passed in ", run.stdout, re.MULTILINE)
+    report = iter(run.stdout.splitlines())
+    for line in page.text_below(block).splitlines():
+        assert line in report, f"{line!r} is not there, or not in order:\n{run.stdout}"

@@ -1,0 +1,25 @@
+"""Draw the pictures on the pages anew: those that a program on the page draws."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import redirect_stdout
+from types import ModuleType
+
+from tests.docs.page import PAGES
+
+
+def draw_pictures() -> None:
+    """Run every program that writes a picture, in the folder of its page."""
+    for page in PAGES:
+        for block in page.drawing:
+            os.chdir(page.path.parent)
+            module = sys.modules["page"] = ModuleType("page")
+            code = compile(page.program(block), page.path, "exec")
+            with redirect_stdout(None):
+                exec(code, module.__dict__)
+
+
+if __name__ == "__main__":
+    draw_pictures()
