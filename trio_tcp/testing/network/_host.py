@@ -124,6 +124,7 @@ class Host:
         out after its retransmissions, or by a reset once the host is up again.
         """
         self.is_up = False
+        self._programs.stop(self)  # first, so that none sees its sockets vanish
         for end in list(self.ends.values()):
             end.vanish()
         self.ends.clear()
@@ -132,7 +133,6 @@ class Host:
             queue.stop()
         self.listening.clear()
         self.ports.clear()
-        self._programs.stop(self)
 
     def restart(self) -> None:
         """Turn the power on again, and start what `start` had started."""

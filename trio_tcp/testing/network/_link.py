@@ -76,10 +76,22 @@ class Link:
     ) -> None:
         self.sender: str = sender
         self.receiver: str = receiver
-        self.options: LinkOptions = options
+        self.options = options
         # A stream of its own: what one link draws shifts nothing on another.
         self._random = random.Random(f"{seed}:link {sender} -> {receiver}")
         self._busy_until = 0.0
+
+    @property
+    def options(self) -> LinkOptions:
+        """What it is like. Others may be set at any time."""
+        return self._options
+
+    @options.setter
+    def options(self, options: LinkOptions) -> None:
+        self._options = options
+        self._is_steady = options == LinkOptions(
+            latency=options.latency, mss=options.mss
+        )
 
     def __str__(self) -> str:
         return f"{self.sender} -> {self.receiver}"
@@ -95,8 +107,10 @@ class Link:
 
     def travel_time(self, size: int, now: float) -> float:
         """Draw how many seconds a segment with ``size`` bytes of payload travels."""
-        options = self.options
+        options = self._options
         seconds = options.latency
+        if self._is_steady:
+            return seconds
         if options.jitter:
             seconds += self._random.random() * options.jitter
         if options.bandwidth != math.inf:
@@ -109,7 +123,7 @@ class Link:
 
     def _draw_retransmissions(self) -> float:
         seconds, wait = 0.0, FIRST_RETRANSMISSION
-        while self._random.random() < self.options.loss:
+        while self._random.random() < self._options.loss:
             seconds += wait
             wait *= 2
         return seconds

@@ -6,6 +6,7 @@ is there for a target, and is asked about nothing else.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, final
 
@@ -97,50 +98,52 @@ class _For(Generic[R]):
 
 @final
 class Rules:
-    """The rules that are in force on a network, in the order of their coming."""
+    """The rules that are in force on a network, in the order of their coming.
+
+    Attributes:
+        wire: Those about segments.
+        read: Those about what sockets read.
+        write: Those about what sockets take to send. Whoever handles many segments
+            looks at these lists first, as they are mostly empty.
+    """
 
     def __init__(self) -> None:
-        self._wire: list[_For[WireRule]] = []
-        self._read: list[_For[ReadRule]] = []
-        self._write: list[_For[ReadRule]] = []
+        self.wire: list[_For[WireRule]] = []
+        self.read: list[_For[ReadRule]] = []
+        self.write: list[_For[ReadRule]] = []
         self._lookup: list[LookupRule] = []
 
     def add_wire(self, target: Target, rule: WireRule) -> Callable[[], None]:
         """Ask a rule about each segment; returns how to end that."""
-        return _add(self._wire, _For(target, rule))
+        return _add(self.wire, _For(target, rule))
 
     def add_read(self, target: Target, rule: ReadRule) -> Callable[[], None]:
         """Ask a rule before a socket reads; returns how to end that."""
-        return _add(self._read, _For(target, rule))
+        return _add(self.read, _For(target, rule))
 
     def add_write(self, target: Target, rule: ReadRule) -> Callable[[], None]:
         """Ask a rule before a socket takes bytes to send; returns how to end that."""
-        return _add(self._write, _For(target, rule))
+        return _add(self.write, _For(target, rule))
 
     def add_lookup(self, rule: LookupRule) -> Callable[[], None]:
         """Ask a rule before a name is looked up; returns how to end that."""
         return _add(self._lookup, rule)
 
-    @property
-    def touch_wire(self) -> bool:
-        """Whether any rule is about segments."""
-        return bool(self._wire)
-
     def judge(self, segment: Segment) -> Passage:
         """Ask every rule that covers a segment how it passes."""
         passage = Passage()
-        for rule in list(self._wire):
+        for rule in list(self.wire):
             if rule.target.covers(segment):
                 rule.rule(segment, passage)
         return passage
 
-    def read_limit(self, end: TcpEnd) -> int | None:
-        """Say how many bytes an end may read now; None if that has no limit."""
-        return _smallest(self._read, end, end.incoming) if self._read else None
+    def read_limit(self, end: TcpEnd) -> int:
+        """Say how many bytes an end may read now."""
+        return _smallest(self.read, end, end.incoming)
 
-    def write_limit(self, end: TcpEnd) -> int | None:
-        """Say how many bytes an end may take to send; None if that has no limit."""
-        return _smallest(self._write, end, end.outgoing) if self._write else None
+    def write_limit(self, end: TcpEnd) -> int:
+        """Say how many bytes an end may take to send now."""
+        return _smallest(self.write, end, end.outgoing)
 
     def look_up(self, name: str) -> None:
         """Ask every rule whether a name can be looked up.
@@ -162,6 +165,6 @@ def _add(rules: list[Any], rule: object) -> Callable[[], None]:
     return end
 
 
-def _smallest(rules: list[_For[ReadRule]], end: TcpEnd, flow: Flow) -> int | None:
+def _smallest(rules: list[_For[ReadRule]], end: TcpEnd, flow: Flow) -> int:
     limits = [rule.rule(end) for rule in rules if rule.target.covers(flow)]
-    return min(limits, default=None)
+    return min(limits, default=sys.maxsize)

@@ -109,6 +109,15 @@ class Sending:
         self.edge = edge
         return True
 
+    def may_go_at_once(self, size: int) -> bool:
+        """Say whether new bytes are a segment that nothing keeps from being sent."""
+        return (
+            not self.unsent
+            and size <= self.mss
+            and (self.no_delay or not self.in_flight)
+            and size <= (self.edge - self.next) & MASK <= MASK >> 1
+        )
+
     def next_size(self) -> int:
         """Say how large a segment may be sent now; 0 if none."""
         open_bytes = (self.edge - self.next) & MASK

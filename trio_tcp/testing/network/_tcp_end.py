@@ -23,6 +23,7 @@ from trio_tcp.testing.traces.flags import ACK, FIN, PSH, RST, SYN
 
 if TYPE_CHECKING:
     from trio_tcp.testing.network._host import Host
+    from trio_tcp.testing.network._link import Link
     from trio_tcp.testing.network._listening import Listening
     from trio_tcp.testing.network._ports import Binding
     from trio_tcp.testing.network._socket_options import SocketOptions
@@ -42,6 +43,8 @@ class TcpEnd:
         host: The host that it belongs to.
         local: Its address.
         remote: The address of the other end.
+        receiver: The host of the other end; None if there was none at the beginning.
+        link: The link to that host.
         stage: How far it is.
         sending: What it sends.
         receiving: What it receives.
@@ -61,6 +64,7 @@ class TcpEnd:
 
     __slots__ = (
         "_binding",
+        "_rules",
         "acknowledging",
         "error",
         "host",
@@ -68,10 +72,12 @@ class TcpEnd:
         "is_orphan",
         "is_over",
         "last_arrival",
+        "link",
         "listening",
         "local",
         "outgoing",
         "peer_ended_first",
+        "receiver",
         "receiving",
         "remote",
         "retransmission",
@@ -97,11 +103,14 @@ class TcpEnd:
         self.is_orphan: bool = False
         self.was_opened_here: bool = True
         self.last_arrival: float = 0.0
-        receiver = host.wire.find_receiver(host, remote.ip)
-        name = "" if receiver is None else receiver.name
+        wire = host.wire
+        self.receiver: Host | None = wire.find_receiver(host, remote.ip)
+        name = "" if self.receiver is None else self.receiver.name
+        self._rules = wire.rules
+        self.link: Link = wire.find_link(host.name, name)
         self.outgoing: Flow = Direction(host.name, local, name, remote)
         self.incoming: Flow = Direction(name, remote, host.name, local)
-        mss = host.wire.find_link(host.name, name).options.mss
+        mss = self.link.options.mss
         first = host.draw_sequence_number()
         self.sending: Sending = Sending(
             first, options.send_buffer, mss, options.no_delay
@@ -171,7 +180,7 @@ class TcpEnd:
         """Say whether `read` has something to say."""
         receiving = self.receiving
         if receiving.buffer or receiving.fin_received:
-            return self.host.wire.rules.read_limit(self) != 0
+            return not self._rules.read or self._rules.read_limit(self) != 0
         return receiving.is_shut or bool(self.error) or self.is_over
 
     def read(self, size: int, peek: bool = False) -> bytes:
@@ -182,9 +191,8 @@ class TcpEnd:
         """
         receiving = self.receiving
         if receiving.buffer:
-            limit = self.host.wire.rules.read_limit(self)
-            if limit is not None:
-                size = min(size, limit)
+            if self._rules.read:
+                size = min(size, self._rules.read_limit(self))
             if peek:
                 return bytes(receiving.buffer[:size])
             data = receiving.read(size)
@@ -202,7 +210,9 @@ class TcpEnd:
             return True
         if self.is_connecting:
             return False
-        return sending.has_room and self.host.wire.rules.write_limit(self) != 0
+        if not sending.has_room:
+            return False
+        return not self._rules.write or self._rules.write_limit(self) != 0
 
     def write(self, data: memoryview) -> int:
         """Take bytes to send, and say how many; 0 if there is no room.
@@ -218,15 +228,21 @@ class TcpEnd:
         if self.stage is Stage.SYN_SENT:
             return 0
         size = min(len(data), sending.capacity - sending.buffered)
-        limit = self.host.wire.rules.write_limit(self)
-        if limit is not None:
-            size = min(size, limit)
+        if self._rules.write:
+            size = min(size, self._rules.write_limit(self))
         if size <= 0:
             return 0
-        sending.unsent += data[:size]
         sending.buffered += size
-        self.push()
+        if sending.may_go_at_once(size) and self._may_send:
+            self.emit(sending.put_in_flight(ACK | PSH, bytes(data[:size]), size))
+        else:
+            sending.unsent += data[:size]
+            self.push()
         return size
+
+    @property
+    def _may_send(self) -> bool:
+        return self.stage is Stage.OPEN and not self.retransmission.is_recovering
 
     def take_error(self) -> int:
         """Give the number of the pending error, once."""
@@ -280,7 +296,7 @@ class TcpEnd:
     def push(self) -> None:
         """Send as much as the peer has room for."""
         sending = self.sending
-        if self.stage is not Stage.OPEN or self.retransmission.is_recovering:
+        if not self._may_send:
             return
         while sending.unsent:
             size = sending.next_size()
@@ -305,32 +321,31 @@ class TcpEnd:
     def _send(self, flags: int, seq: int, payload: bytes = b"") -> None:
         receiving = self.receiving
         host = self.host
+        wire = host.wire
+        now = wire.now()
+        window = 0 if flags & RST else receiving.window()
         options = None
         if flags & SYN:
             options = SegmentOptions(self.sending.mss, receiving.window_scale)
-        if flags & RST:
-            window = 0
-        else:
-            window = receiving.window()
-            if flags & SYN:
-                window = min(window, 0xFFFF)
-        now = host.wire.now()
+            window = min(window, 0xFFFF)
+        ack = 0
         if flags & ACK:
+            ack = receiving.expected
             self.acknowledging.on_sent(now, bool(payload))
         segment = Segment(
             now,
             self.local,
             self.remote,
             host.name,
-            "",
+            self.outgoing.receiver,
             flags,
             seq,
-            receiving.expected if flags & ACK else 0,
+            ack,
             window,
             payload,
             options,
         )
-        host.wire.send(segment, host, self)
+        wire.send(segment, host, self)
 
     # --- the end
 
@@ -378,23 +393,3 @@ class TcpEnd:
     def _wake_all(self) -> None:
         self.receiving.readable.wake()
         self.sending.room.wake()
-
-    @property
-    def state(self) -> str:
-        """The state by the name that RFC 9293 gives it, as ss and netstat show it."""
-        if self.stage is not Stage.OPEN:
-            return _STATES[self.stage]
-        sending, receiving = self.sending, self.receiving
-        if not sending.fin_sent:
-            return "CLOSE_WAIT" if receiving.fin_received else "ESTABLISHED"
-        if receiving.fin_received:
-            return "LAST_ACK" if self.peer_ended_first else "CLOSING"
-        return "FIN_WAIT_1" if sending.in_flight else "FIN_WAIT_2"
-
-
-_STATES: Final = {
-    Stage.SYN_SENT: "SYN_SENT",
-    Stage.SYN_RECEIVED: "SYN_RECV",
-    Stage.TIME_WAIT: "TIME_WAIT",
-    Stage.CLOSED: "CLOSE",
-}

@@ -21,6 +21,7 @@ from trio_tcp.testing.network._host import Host
 from trio_tcp.testing.network._injection import Fault, Injection
 from trio_tcp.testing.network._link import Link, LinkOptions
 from trio_tcp.testing.network._names import Names
+from trio_tcp.testing.network._netstat import netstat
 from trio_tcp.testing.network._open import drive_by_sleeping, open_network
 from trio_tcp.testing.network._os_error import os_error
 from trio_tcp.testing.network._programs import Programs
@@ -188,8 +189,20 @@ class VirtualNetwork(trio.abc.SocketFactory):
         Args:
             fault: What goes wrong; see `trio_tcp.testing.faults`.
             on: A host, a link, a path, a port or a connection; None means everything.
+
+        Raises:
+            ValueError: There is no host of a name that the target has.
         """
-        return Injection(self, fault, Everything() if on is None else on)
+        target = Everything() if on is None else on
+        # The host of the test itself is made only when it first does something.
+        known = {**self.hosts, "test": None}
+        unknown = [name for name in target.hosts if name not in known]
+        if unknown:
+            raise ValueError(
+                f"cannot put {fault} on {target}: there is no host {unknown[0]!r}; "
+                f"there are {', '.join(known)}"
+            )
+        return Injection(self, fault, target)
 
     def current_host(self) -> Host:
         """Find the host on which the running task is."""
@@ -222,21 +235,7 @@ class VirtualNetwork(trio.abc.SocketFactory):
 
     def netstat(self) -> str:
         """List every connection and every listening port, as netstat does."""
-        lines: list[str] = []
-        for host in self.hosts.values():
-            for port, queues in host.listening.items():
-                lines += [
-                    f"{host.name}: LISTEN {queue.binding.ip}:{port}, "
-                    f"{len(queue.queue)} to accept"
-                    for queue in queues
-                ]
-            lines += [
-                f"{host.name}: {end.state} {end.local} -> {end.remote}, "
-                f"{len(end.receiving.buffer)} bytes to read, "
-                f"{end.sending.buffered} to send"
-                for end in host.ends.values()
-            ]
-        return "\n".join(lines)
+        return netstat(self.hosts.values())
 
     # --- what Trio asks of it
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from trio_tcp.testing.network._addresses import is_loopback
 from trio_tcp.testing.network._rules import HeldBack, Rules
-from trio_tcp.testing.traces import Segment, Trace
+from trio_tcp.testing.traces import Endpoint, Segment, Trace
 from trio_tcp.testing.traces.flags import ACK, FIN, RST, SYN
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ __all__ = ["FIRST_FILENO", "Wire"]
 
 FIRST_FILENO: Final = 1 << 30
 """Virtual descriptors begin above all that the system gives out."""
+
+_ENDS_REMEMBERED: Final = 1_000
+"""The latest ends, those that are gone too: later resets stay behind what they sent."""
 
 
 @final
@@ -61,6 +64,7 @@ class Wire:
         self.find_link: Callable[[str, str], Link] = find_link
         self.sockets: dict[int, VirtualSocket] = {}
         self._last_fileno = FIRST_FILENO - 1
+        self._latest_ends: dict[tuple[str, Endpoint, Endpoint], TcpEnd] = {}
 
     def register(self, new: VirtualSocket) -> int:
         """Give a socket a descriptor that no other has."""
@@ -74,13 +78,16 @@ class Wire:
 
     def send(self, segment: Segment, sender: Host, end: TcpEnd | None) -> None:
         """Send a segment from a host, and from an end of it, if it has one."""
-        receiver = self.find_receiver(sender, segment.destination.ip)
-        if receiver is not None:
-            segment.receiver = receiver.name
+        receiver = None if end is None else end.receiver
+        if receiver is None:
+            receiver = self.find_receiver(sender, segment.destination.ip)
+            segment.receiver = "" if receiver is None else receiver.name
         self.trace.segments.append(segment)
+        if segment.flags & SYN and end is not None:
+            self._remember(end)
         if receiver is None:
             self.lose(segment, "no such host")
-        elif self.rules.touch_wire:
+        elif self.rules.wire:
             self._pass_rules(segment, receiver, end)
         else:
             self._post(segment, receiver, end, 0.0, 0.0)
@@ -122,7 +129,10 @@ class Wire:
         every: float,
     ) -> None:
         now = self.now()
-        link = self.find_link(segment.sender, receiver.name)
+        if end is None or end.receiver is None:
+            link = self.find_link(segment.sender, receiver.name)
+        else:
+            link = end.link
         arrival = now + delay + link.travel_time(len(segment.payload), now)
         if every:
             arrival = max(arrival, math.ceil(arrival / every - 1e-9) * every)
@@ -182,7 +192,8 @@ class Wire:
         self.trace.segments.append(onward)
         if receiver is None:
             return
-        end = self.hosts[segment.sender].ends.get((segment.source, segment.destination))
+        sender = self.hosts[segment.sender]
+        end = self._latest_end(sender, segment.source, segment.destination)
         self._post(onward, receiver, end, 0.0, 0.0)
         self.answer_with_reset(segment, receiver)
 
@@ -205,5 +216,17 @@ class Wire:
             0 if has_ack else segment.seq + size & 0xFFFFFFFF,
             0,
         )
-        end = receiver.ends.get((segment.destination, segment.source))
+        end = self._latest_end(receiver, segment.destination, segment.source)
         self.send(reset, receiver, end)
+
+    def _remember(self, end: TcpEnd) -> None:
+        self._latest_ends[end.host.name, end.local, end.remote] = end
+        if len(self._latest_ends) > _ENDS_REMEMBERED:
+            del self._latest_ends[next(iter(self._latest_ends))]
+
+    def _latest_end(
+        self, host: Host, local: Endpoint, remote: Endpoint
+    ) -> TcpEnd | None:
+        """Find the end that a host has, or had, between two addresses."""
+        end = host.ends.get((local, remote))
+        return end or self._latest_ends.get((host.name, local, remote))
