@@ -220,6 +220,24 @@ async def test_a_crash_ends_programs_and_sends_nothing(
         await stream.aclose()
 
 
+async def test_a_program_that_crashes_does_not_see_its_connections_end(
+    autojump_clock: MockClock,
+) -> None:
+    seen: list[object] = []
+
+    async def watch() -> None:
+        async with await trio.open_tcp_stream("server", 80) as stream:
+            seen.append(await stream.receive_some())
+
+    async with VirtualNetwork() as net:
+        net.host("server").start(trio.serve_tcp, echo, 80)
+        net.host("client").start(watch)
+        await net.settle()
+        net.host("client").crash()
+        await net.settle()
+        assert seen == []
+
+
 async def test_who_sends_to_a_crashed_host_finds_out_after_its_retransmissions(
     autojump_clock: MockClock,
 ) -> None:
