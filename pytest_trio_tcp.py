@@ -6,7 +6,6 @@ nothing of the package is imported before a test asks for it.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import tempfile
@@ -59,8 +58,11 @@ async def virtual_network(
     from trio_tcp.testing.simulation._last_failure import (  # noqa: PLC0415 - likewise
         FailedRun,
     )
+    from trio_tcp.testing.simulation._simulated import (  # noqa: PLC0415 - likewise
+        chosen_seeds,
+    )
 
-    seed = int(os.environ.get("TRIO_TCP_SEED", "0"))
+    seed = chosen_seeds(1)[0]
     network = VirtualNetwork(seed=seed)
     request.node.stash[_RUN] = FailedRun(seed, network.trace)
     async with network:

@@ -82,7 +82,7 @@ async def black_hole(net: VirtualNetwork) -> None:
 
 
 async def full_backlog(net: VirtualNetwork) -> None:
-    plan = faults.Plan([faults.Step(0, 2, faults.FullBacklog())])
+    plan = faults.Plan([faults.Step(at=0, seconds=2, fault=faults.FullBacklog())])
     async with plan.running(net):
         pair = await connect(net)
     await close(pair)
@@ -92,7 +92,8 @@ async def partition(net: VirtualNetwork) -> None:
     pair = await connect(net)
     await exchange(pair)
     await trio.sleep(1)
-    plan = faults.Plan([faults.Step(0, 2, faults.Partition(), net.path("a", "b"))])
+    step = faults.Step(at=0, seconds=2, fault=faults.Partition(), on=net.path("a", "b"))
+    plan = faults.Plan([step])
     async with plan.running(net):
         await trio.sleep(1)
         await exchange(pair)
@@ -113,7 +114,8 @@ def beside(fault: Fault) -> Scenario:
 
     async def scenario(net: VirtualNetwork) -> None:
         pair = await connect(net)
-        plan = faults.Plan([faults.Step(0, 1, fault, net.host("b"))])
+        step = faults.Step(at=0, seconds=1, fault=fault, on=net.host("b"))
+        plan = faults.Plan([step])
         async with plan.running(net):
             await trio.sleep(0.5)
             await exchange(pair)

@@ -59,17 +59,19 @@ class StreamTransport:
     @property
     def local(self) -> Address | None:
         """Where the socket is bound; None without one, or once it is closed."""
-        sock = self._socket
+        if self._socket is None:
+            return None
         with suppress(OSError):
-            return sock and from_sockaddr(sock.family, sock.getsockname())
+            return from_sockaddr(self._socket.family, self._socket.getsockname())
         return None
 
     @property
     def peer(self) -> Address | None:
         """Where the socket is connected to; None without one, or a peer."""
-        sock = self._socket
+        if self._socket is None:
+            return None
         with suppress(OSError):
-            return sock and from_sockaddr(sock.family, sock.getpeername())
+            return from_sockaddr(self._socket.family, self._socket.getpeername())
         return None
 
     @property

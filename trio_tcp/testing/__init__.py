@@ -7,8 +7,8 @@ codec to what all codecs promise.
 
 `run_simulation` and `simulated` run whole programs, servers and clients on hosts of
 their own, on a `VirtualNetwork` and in virtual time, each run as its seed decides. What
-goes wrong on that network is in `faults`; what was sent is a `Trace`. `explore` searches
-many seeds, and `check_deterministic` asks whether one seed is one run.
+goes wrong on that network is in `faults`; what was sent is a `Trace`. `explore`
+searches many seeds, and `check_deterministic` asks whether one seed is one run.
 """
 
 from trio_tcp.testing import faults
@@ -30,6 +30,7 @@ from trio_tcp.testing.network import (
 )
 from trio_tcp.testing.simulation import (
     Exploration,
+    FailedRun,
     FailedSeed,
     NotDeterministicError,
     ScheduleUnavailableError,
@@ -43,6 +44,7 @@ from trio_tcp.testing.simulation import (
     SimulationTimeout,
     check_deterministic,
     explore,
+    last_failure,
     run_simulation,
     simulated,
 )
@@ -62,6 +64,7 @@ __all__ = [
     "Difference",
     "Endpoint",
     "Exploration",
+    "FailedRun",
     "FailedSeed",
     "Fault",
     "FaultSpan",
@@ -97,6 +100,7 @@ __all__ = [
     "connection_pair",
     "explore",
     "faults",
+    "last_failure",
     "memory_stream_pair",
     "run_simulation",
     "serve_in_memory",

@@ -45,6 +45,7 @@ async def test_the_direction_that_gets_there_decides(net: VirtualNetwork) -> Non
 
 @simulated(seeds=SEEDS)
 async def test_each_connection_is_counted_for_itself(net: VirtualNetwork) -> None:
+    net.host("b")
     with net.inject(faults.Cut(after_bytes=10), on=net.port("b", 80)):
         for _ in range(2):
             pair = await connect(net)

@@ -17,6 +17,7 @@ async def fail_to_connect(net: VirtualNetwork) -> OSError:
 
 @simulated(seeds=SEEDS)
 async def test_so_many_are_refused_and_then_none(net: VirtualNetwork) -> None:
+    net.host("b")
     with net.inject(faults.FailNext(2), on=net.port("b", 80)):
         other = await connect(net, port=81)
         await other.check()

@@ -41,7 +41,7 @@ def test_an_echo_gives_back_what_was_sent(
 ) -> None:
     async def converse(net: VirtualNetwork) -> None:
         plan = faults.Plan(
-            faults.Step(at, seconds, fault, TARGETS[name](net))
+            faults.Step(at=at, seconds=seconds, fault=fault, on=TARGETS[name](net))
             for at, seconds, fault, name in steps
         )
         pair = await connect(net)

@@ -26,6 +26,8 @@ async def test_a_paused_host_is_silent_and_loses_nothing(net: VirtualNetwork) ->
 
 @simulated(seeds=SEEDS)
 async def test_only_a_host_can_pause(net: VirtualNetwork) -> None:
+    net.host("a")
+    net.host("b")
     with pytest.raises(TypeError, match=r"Pause\(\) is for a host, not for a <-> b"):
         net.inject(faults.Pause(), on=net.path("a", "b"))
     assert net.trace.faults == []

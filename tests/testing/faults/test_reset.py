@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import trio
 
@@ -45,3 +47,45 @@ async def test_others_go_on(net: VirtualNetwork) -> None:
     await later.check()
     with pytest.raises(trio.BrokenResourceError):
         await pair.near.receive_some()
+
+
+def arrivals(net: VirtualNetwork, sender: str) -> list[float]:
+    return [s.arrived for s in net.trace.select(sender=sender) if s.arrived is not None]
+
+
+@simulated(seeds=SEEDS)
+async def test_an_end_that_is_gone_keeps_the_order_of_what_it_sent(
+    net: VirtualNetwork,
+) -> None:
+    """Its host answers what still comes with resets: they overtake nothing."""
+    pair = await connect(net)
+    net.set_links(latency=0.05, jitter=0.04)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_bit_by_bit, pair.far)
+        await trio.sleep(0.06)
+        await pair.near.aclose()
+    await net.settle()
+    assert net.trace.count(sender="a", flags=Flag.RST) > 5
+    assert arrivals(net, "a") == sorted(arrivals(net, "a"))
+
+
+async def send_bit_by_bit(stream: trio.SocketStream) -> None:
+    with contextlib.suppress(trio.BrokenResourceError):
+        for _ in range(20):
+            await stream.send_all(b"x")
+            await trio.sleep(0.005)
+
+
+@simulated(seeds=SEEDS)
+async def test_a_reset_after_a_crash_stays_behind_what_was_sent_before(
+    net: VirtualNetwork,
+) -> None:
+    pair = await connect(net)
+    with net.inject(faults.Latency(1), on=net.link("b", "a")):
+        await pair.far.send_all(b"the last words")
+    net.host("b").crash()
+    net.host("b").restart()
+    await pair.near.send_all(b"x")
+    await net.settle()
+    assert net.trace.count(sender="b", flags=Flag.RST) == 2
+    assert arrivals(net, "b") == sorted(arrivals(net, "b"))

@@ -46,7 +46,7 @@ async def test_it_is_in_force_on_what_it_was_put_on(
         }
     assert [name for name, is_so in late.items() if is_so] == expected.split()
     span = net.trace.faults[0]
-    assert span.name == "Latency(seconds=1, jitter=0.0)"
+    assert span.name == "Latency(1)"
     assert span.where == str(injection.target)
     assert span.end == net.now() > span.begin
 
@@ -76,3 +76,31 @@ async def test_what_is_delayed_can_be_lost_as_well(net: VirtualNetwork) -> None:
         await pair.near.send_all(b"x")
         hole.end()
         assert await seconds_of(pair.far.receive_some()) == 1.201
+
+
+UNKNOWN: dict[str, Callable[[VirtualNetwork], Target]] = {
+    "link": lambda net: net.link("bnak", "a"),
+    "path": lambda net: net.path("a", "bnak"),
+    "port": lambda net: net.port("bnak", 80),
+}
+
+
+@pytest.mark.parametrize("kind", UNKNOWN)
+@simulated(seeds=1)
+async def test_a_host_that_does_not_exist_is_refused_with_those_there_are(
+    net: VirtualNetwork, kind: str
+) -> None:
+    net.host("a")
+    net.host("bank")
+    with pytest.raises(ValueError, match="no host 'bnak'; there are test, a, bank"):
+        net.inject(faults.Hold(), on=UNKNOWN[kind](net))
+    assert net.trace.faults == []
+    net.host("bnak")
+    net.inject(faults.Hold(), on=UNKNOWN[kind](net)).end()
+
+
+async def test_the_host_of_the_test_is_there_before_it_does_anything() -> None:
+    async with VirtualNetwork() as net:
+        net.host("a")
+        with net.inject(faults.Hold(), on=net.link("test", "a")):
+            assert net.trace.faults[0].where == "test -> a"

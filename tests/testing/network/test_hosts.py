@@ -79,7 +79,7 @@ async def test_a_task_is_on_the_host_of_the_task_that_started_it(
             found.append(await where())
 
         async def start_others() -> None:
-            async with trio.open_nursery() as nursery:
+            async with trio.open_nursery() as nursery:  # noqa: ASYNC112 - a task
                 nursery.start_soon(note)
             found.append(await where())
 

@@ -115,7 +115,7 @@ def test_nothing_is_skipped_or_doubled_whatever_is_lost(
         async for data in stream:
             await stream.send_all(data)
 
-    async def main(net: VirtualNetwork) -> bytes:
+    async def main(net: VirtualNetwork) -> bytearray:
         net.set_links(jitter=0.01)
         net.host("server").start(trio.serve_tcp, echo, 80)
         await net.settle()
@@ -131,7 +131,10 @@ def test_nothing_is_skipped_or_doubled_whatever_is_lost(
                 await stream.send_eof()
 
             nursery.start_soon(send)
-            return b"".join([data async for data in stream])
+            received = bytearray()
+            async for data in stream:
+                received += data
+        return received
 
     assert run_simulation(main, seed=seed).value == b"".join(messages)
 
@@ -204,13 +207,17 @@ async def test_who_waits_and_has_sent_nothing_learns_nothing(
 async def test_a_full_accept_queue_lets_clients_wait_and_try_again(
     autojump_clock: MockClock,
 ) -> None:
-    async def listen(task_status: trio.TaskStatus[trio.SocketListener]) -> None:
+    async def listen_with_a_short_queue(
+        task_status: trio.TaskStatus[trio.SocketListener],
+    ) -> None:
         (listener,) = await trio.open_tcp_listeners(80, host="0.0.0.0", backlog=1)
         task_status.started(listener)
         await trio.sleep_forever()
 
     async with VirtualNetwork() as net, trio.open_nursery() as nursery:
-        listener = await nursery.start(net.host("server").run, listen)
+        listener = await nursery.start(
+            net.host("server").run, listen_with_a_short_queue
+        )
         for _ in range(2):
             await trio.open_tcp_stream("server", 80)
         await net.settle()

@@ -43,6 +43,27 @@ def test_a_program_that_sends_something_else_is_shown_where() -> None:
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
+def test_of_bytes_that_no_seed_decides_the_shape_is_compared() -> None:
+    numbers = itertools.count()
+
+    async def program(net: VirtualNetwork, longer: int) -> None:
+        net.host("server").start(trio.serve_tcp, receive_all, 80)
+        await net.settle()
+        async with await trio.open_tcp_stream("server", 80) as stream:
+            number = next(numbers)
+            await stream.send_all(bytes(1 + number * longer) + bytes([number]))
+
+    async def receive_all(stream: trio.SocketStream) -> None:
+        async for _ in stream:
+            pass
+
+    with pytest.raises(NotDeterministicError):
+        check_deterministic(program, 0)
+    check_deterministic(program, 0, payload=False)
+    with pytest.raises(NotDeterministicError, match="length"):
+        check_deterministic(program, 1, payload=False)
+
+
 def test_a_program_that_only_takes_longer_is_found_too() -> None:
     numbers = itertools.count()
 

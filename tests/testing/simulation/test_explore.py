@@ -54,6 +54,32 @@ def test_the_report_counts_and_shows_the_first_failure_in_full() -> None:
     assert exploration.failures[0].traceback in report
 
 
+async def fail_with_more_to_say(net: VirtualNetwork) -> None:
+    error = ValueError("on one line\nand on another")
+    error.add_note("a note")
+    raise error
+
+
+def test_the_report_has_one_line_a_failure_and_all_of_the_first() -> None:
+    exploration = explore(fail_with_more_to_say, range(3), jobs=1)
+    lines = str(exploration).splitlines()
+    assert lines[1:4] == [f"seed {seed}: ValueError: on one line" for seed in range(3)]
+    assert lines[4] == "The first in full:"
+    assert {"and on another", "a note"} < set(lines[5:])
+
+
+def test_a_check_is_green_when_no_seed_failed_and_else_has_the_report() -> None:
+    explore(sleep_for_a_second, range(3), jobs=1).check()
+    exploration = explore(fail_by_chance, SEEDS, jobs=1)
+    with pytest.raises(AssertionError) as caught:
+        exploration.check()
+    assert str(caught.value) == str(exploration)
+
+
+async def sleep_for_a_second(net: VirtualNetwork) -> None:
+    await trio.sleep(1)
+
+
 def test_in_this_process_the_function_may_be_any() -> None:
     seen: list[str] = []
 
@@ -113,6 +139,16 @@ def test_ctrl_c_in_this_process_leaves_what_was_found() -> None:
     assert exploration.interrupted
     assert exploration.seeds == len(exploration.failures) == 4
     assert "interrupted" in str(exploration)
+
+
+def test_a_search_that_was_interrupted_is_not_green() -> None:
+    async def program(net: VirtualNetwork) -> None:
+        raise KeyboardInterrupt
+
+    exploration = explore(program, range(10), jobs=1)
+    assert not exploration.failures
+    with pytest.raises(AssertionError, match="0 of 0 seeds failed, then interrupted"):
+        exploration.check()
 
 
 INTERRUPTED = """

@@ -8,13 +8,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
 from trio_tcp.testing.network import VirtualNetwork
-from trio_tcp.testing.simulation import SimulationFenceError, run_simulation
+from trio_tcp.testing.simulation import (
+    SimulationError,
+    SimulationFenceError,
+    run_simulation,
+)
 
 
 async def call(net: VirtualNetwork, function: Callable[[], object]) -> object:
@@ -50,6 +56,50 @@ def test_the_error_names_the_line_of_the_program() -> None:
     path, line = caught.value.where.rsplit(":", 1)
     text = Path(path).read_text("utf-8").splitlines()[int(line) - 1]
     assert text.endswith("# the fence names this line")
+
+
+LIBRARY = "def connect(make):\n    return make()\n"
+
+
+def test_a_line_in_a_library_is_named_with_that_which_called_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "site-packages" / "library.py"
+    library: dict[str, Any] = {}
+    exec(compile(LIBRARY, path, "exec"), library)
+    function = partial(library["connect"], socket.socket)
+    with pytest.raises(SimulationFenceError) as caught:
+        run_simulation(call, function)
+    inner, outer = caught.value.where.split(", from ")
+    assert inner == f"{path}:2"
+    name, line = outer.rsplit(":", 1)
+    text = Path(name).read_text("utf-8").splitlines()[int(line) - 1]
+    assert text.endswith("# the fence names this line")
+
+
+LIBRARY_PROGRAM = "async def serve(net):\n    import socket\n    socket.socket()\n"
+
+
+def test_a_program_that_is_all_a_librarys_is_called_from_nowhere(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "site-packages" / "library.py"
+    library: dict[str, Any] = {}
+    exec(compile(LIBRARY_PROGRAM, path, "exec"), library)
+    with pytest.raises(SimulationFenceError) as caught:
+        run_simulation(library["serve"])
+    assert caught.value.where == f"{path}:3"
+
+
+def test_a_trio_without_the_name_is_fenced_as_far_as_can_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(sys.modules["trio._threads"], "start_thread_soon")
+    with pytest.raises(SimulationFenceError, match="a thread"):
+        run_simulation(call, start_thread)
+    assert run_simulation(call, int).value == 0
+    with pytest.raises(SimulationError, match="does not let its threads be run"):
+        run_simulation(call, int, allow=["threads"])
 
 
 def test_a_refusal_that_the_program_catches_ends_the_simulation_all_the_same() -> None:

@@ -60,6 +60,35 @@ def test_each_seed_is_run_once_in_order(
     assert seeds_run[5:] == [77]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "expected"), [("7-9", [7, 8, 9]), ("4-4", [4]), ("-3", [-3])]
+)
+def test_a_range_of_seeds_may_be_asked_for(
+    seeds_run: list[int], monkeypatch: pytest.MonkeyPatch, wanted: str, expected: object
+) -> None:
+    @simulated(seeds=5)
+    async def test(net: VirtualNetwork) -> None:
+        seeds_run.append(int(str(net._seed)))
+
+    monkeypatch.setenv("TRIO_TCP_SEED", wanted)
+    test()
+    assert seeds_run == expected
+
+
+def test_a_failure_in_a_range_is_replayed_by_its_own_seed(
+    seeds_run: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @simulated()
+    async def test(net: VirtualNetwork) -> None:
+        assert net._seed != 12
+
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    monkeypatch.setenv("TRIO_TCP_SEED", "10-5000")
+    with pytest.raises(AssertionError) as caught:
+        test()
+    assert "Replay it alone: TRIO_TCP_SEED=12" in caught.value.__notes__
+
+
 def test_the_first_failure_ends_it_with_the_line_that_replays_it(
     seeds_run: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,13 +129,16 @@ def test_a_skip_inside_is_a_skip() -> None:
         test()
 
 
-def test_a_seed_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("wanted", ["all", "", "1-", "9-3", "1,2", "1.5"])
+def test_what_is_neither_a_seed_nor_a_range_is_refused(
+    monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
     @simulated()
     async def test(net: VirtualNetwork) -> None:
         pass
 
-    monkeypatch.setenv("TRIO_TCP_SEED", "all")
-    with pytest.raises(ValueError, match="TRIO_TCP_SEED='all'"):
+    monkeypatch.setenv("TRIO_TCP_SEED", wanted)
+    with pytest.raises(ValueError, match=f"TRIO_TCP_SEED='{wanted}' is neither"):
         test()
 
 

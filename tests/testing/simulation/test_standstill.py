@@ -23,7 +23,7 @@ async def wait_for_what_never_comes() -> None:
 
 async def stand_still(net: VirtualNetwork) -> None:
     net.host("a").start(wait_for_what_never_comes)
-    async with trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery:  # noqa: ASYNC112 - a task with a name
         nursery.start_soon(wait_for_what_never_comes, name="the waiter")
 
 
@@ -96,7 +96,7 @@ def test_who_waits_with_a_deadline_is_no_deadlock() -> None:
 
 def test_a_livelock_names_the_tasks_that_run() -> None:
     async def run_in_circles() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - nothing comes that could be waited for
             await trio.lowlevel.checkpoint()
 
     async def program(net: VirtualNetwork) -> None:

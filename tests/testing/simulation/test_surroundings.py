@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import random
 import secrets
@@ -92,22 +93,56 @@ def test_the_time_of_day_is_virtual_and_begins_with_the_year_2000() -> None:
     ]
 
 
+def test_functions_that_mean_now_without_a_moment_follow_too() -> None:
+    async def program(net: VirtualNetwork) -> list[object]:
+        await trio.sleep(61)
+        return [
+            tuple(time.gmtime())[:6],
+            tuple(time.gmtime(None))[:6],
+            time.localtime() == time.localtime(time.time()),
+            time.ctime() == time.ctime(time.time()),
+            time.asctime() == time.asctime(time.localtime()),
+            time.strftime("%s") == str(Y2K + 61),
+            time.strftime("%M", time.gmtime(0)),
+            tuple(time.gmtime(5))[:6],
+        ]
+
+    moment = (2000, 1, 1, 0, 1, 1)
+    real = time.localtime
+    then = (1970, 1, 1, 0, 0, 5)
+    assert run_simulation(program).value == [moment, moment, *[True] * 4, "00", then]
+    assert time.localtime is real
+
+
+def test_a_class_may_keep_a_function_of_the_clock() -> None:
+    async def program(net: VirtualNetwork) -> str:
+        formatter: logging.Formatter = type(
+            "Utc", (logging.Formatter,), {"converter": time.gmtime}
+        )()
+        return formatter.formatTime(logging.makeLogRecord({"created": 5.0}), "%S")
+
+    assert run_simulation(program).value == "05"
+
+
 def test_other_threads_keep_the_real_time_and_randomness() -> None:
-    seen: list[tuple[bytes, float]] = []
+    seen: list[tuple[bytes, float, int]] = []
 
     async def program(net: VirtualNetwork) -> bytes:
         thread = threading.Thread(
-            target=lambda: seen.append((os.urandom(16), time.time()))
+            target=lambda: seen.append(
+                (os.urandom(16), time.time(), time.gmtime().tm_year)
+            )
         )
         thread.start()
         thread.join()
         return os.urandom(16)
 
     values = {run_simulation(program, allow=["threads"]).value for _ in range(2)}
-    (one, early), (two, _) = seen
+    (one, early, year), (two, _, _) = seen
     assert len(values) == 1
     assert one != two
     assert early > Y2K + 10 * 365 * 86_400
+    assert year > 2010
 
 
 def test_what_lay_in_memory_before_is_not_finalized_during_the_run() -> None:

@@ -10,7 +10,7 @@ import ssl
 from functools import partial
 
 import anyio
-import httpx
+import httpx  # noqa: ASYNC127 - the one that programs have
 import pytest
 import trio
 import trio_websocket

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -119,6 +120,23 @@ def test_segments_of_one_instant_have_rows_of_their_own() -> None:
     flights = of_class(picture(trace), "flight")
     starts = [float(flight.get("d", "").split("L")[0].split()[1]) for flight in flights]
     assert starts[0] + 15 < starts[1] < starts[2] - 15
+
+
+def test_what_arrives_at_one_instant_does_not_run_together() -> None:
+    trace = Trace()
+    talk = Talk(trace)
+    talk.open()
+    for _ in range(3):
+        talk.say(ALICE, b"x")
+    for segment in trace:
+        segment.time, segment.arrived = 0.0, 1.0
+    ends: dict[str, list[float]] = {"alice": [], "bob": []}
+    for segment, flight in zip(trace, of_class(picture(trace), "flight"), strict=True):
+        end = flight.get("d", "").rpartition("L")[2]
+        ends[segment.receiver].append(float(end.split()[1]))
+    for heights in ends.values():
+        assert all(one + 15 < other for one, other in pairwise(heights))
+    assert [len(heights) for heights in ends.values()] == [4, 5]
 
 
 def test_it_is_dark_where_the_reader_wants_it_dark() -> None:

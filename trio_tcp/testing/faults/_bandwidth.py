@@ -8,6 +8,7 @@ from typing import Final, final
 
 import attrs
 
+from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.faults._checks import is_above_zero
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
 from trio_tcp.testing.traces import Segment
@@ -28,6 +29,9 @@ class Bandwidth:
     """
 
     bytes_per_second: float = attrs.field(validator=is_above_zero)
+
+    def __str__(self) -> str:
+        return as_written(self)
 
     @classmethod
     def draw(cls, source: random.Random) -> Bandwidth:

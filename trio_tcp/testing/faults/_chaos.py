@@ -152,7 +152,8 @@ class Chaos:
             return ()
         if source.random() < self.swizzles:
             return swizzle(source, fault, targets, seconds=seconds, at=at).steps
-        return (Step(at, seconds, fault, source.choice(targets)),)
+        on = source.choice(targets)
+        return (Step(at=at, seconds=seconds, fault=fault, on=on),)
 
     @asynccontextmanager
     async def running(self, network: VirtualNetwork) -> AsyncGenerator[Plan, None]:

@@ -8,6 +8,7 @@ from typing import final
 
 import attrs
 
+from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.faults._checks import is_above_zero
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
 from trio_tcp.testing.traces import Segment
@@ -25,6 +26,9 @@ class Coalesce:
     """
 
     seconds: float = attrs.field(validator=is_above_zero)
+
+    def __str__(self) -> str:
+        return as_written(self)
 
     @classmethod
     def draw(cls, source: random.Random) -> Coalesce:

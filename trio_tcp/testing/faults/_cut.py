@@ -9,6 +9,7 @@ from typing import Final, final
 
 import attrs
 
+from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.faults._checks import is_seconds
 from trio_tcp.testing.faults._covered import connections
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
@@ -53,6 +54,9 @@ class Cut:
     def __attrs_post_init__(self) -> None:
         if self.after_bytes == self.after_seconds == math.inf:
             raise ValueError("after_bytes, after_seconds or both must be given")
+
+    def __str__(self) -> str:
+        return as_written(self)
 
     @classmethod
     def draw(cls, source: random.Random) -> Cut:

@@ -18,6 +18,11 @@ ERRORS: Final = {
     socket.EAI_FAIL: "the name server has failed",
     socket.EAI_NONAME: "the name is not known",
 }
+NAMES: Final = {
+    socket.EAI_AGAIN: "EAI_AGAIN",
+    socket.EAI_FAIL: "EAI_FAIL",
+    socket.EAI_NONAME: "EAI_NONAME",
+}
 
 
 @final
@@ -37,6 +42,12 @@ class DnsFailure:
     error: int = attrs.field(
         default=socket.EAI_AGAIN, kw_only=True, validator=attrs.validators.in_(ERRORS)
     )
+
+    def __str__(self) -> str:
+        words = [] if self.name is None else [repr(self.name)]
+        if self.error != socket.EAI_AGAIN:
+            words.append(f"error={NAMES[self.error]}")
+        return f"DnsFailure({', '.join(words)})"
 
     @classmethod
     def draw(cls, source: random.Random) -> DnsFailure:

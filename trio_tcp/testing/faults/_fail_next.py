@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias, final, get_args
 
 import attrs
 
+from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.faults._checks import is_count
 from trio_tcp.testing.faults._covered import is_first_of_connection
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
@@ -37,6 +38,9 @@ class FailNext:
     error: Failure = attrs.field(
         default="refused", kw_only=True, validator=attrs.validators.in_(FAILURES)
     )
+
+    def __str__(self) -> str:
+        return as_written(self)
 
     @classmethod
     def draw(cls, source: random.Random) -> FailNext:

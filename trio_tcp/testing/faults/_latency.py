@@ -8,6 +8,7 @@ from typing import final
 
 import attrs
 
+from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.faults._checks import is_seconds
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
 from trio_tcp.testing.traces import Segment
@@ -30,6 +31,9 @@ class Latency:
 
     seconds: float = attrs.field(validator=is_seconds)
     jitter: float = attrs.field(default=0.0, kw_only=True, validator=is_seconds)
+
+    def __str__(self) -> str:
+        return as_written(self)
 
     @classmethod
     def draw(cls, source: random.Random) -> Latency:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Final, final
+from typing import final
 
 import attrs
 
+from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.faults._checks import is_share
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
+from trio_tcp.testing.network._loss_delay import draw_loss_delay
 from trio_tcp.testing.traces import Segment
 
 __all__ = ["Loss"]
-
-FIRST_RETRANSMISSION: Final = 0.2
-"""Seconds after which Linux retransmits at the earliest (TCP_RTO_MIN)."""
 
 
 @final
@@ -24,15 +23,18 @@ class Loss:
     """A share of the segments is lost on the way.
 
     An application sees a loss as a delay, until the segment is sent again: 0.2
-    seconds, twice that if it is lost again, and so on. That is how it is simulated,
-    as by the ``loss`` of a link; the trace shows each segment once. Where segments
-    shall be lost for good, use `BlackHole`.
+    seconds, twice that if it is lost again, and so on, five times in a row at most.
+    That is how it is simulated, as by the ``loss`` of a link; the trace shows each
+    segment once. Where segments shall be lost for good, use `BlackHole`.
 
     Attributes:
         share: Which share, from 0 up to but without 1.
     """
 
     share: float = attrs.field(validator=is_share)
+
+    def __str__(self) -> str:
+        return as_written(self)
 
     @classmethod
     def draw(cls, source: random.Random) -> Loss:
@@ -43,9 +45,6 @@ class Loss:
         """Begin on what a target covers."""
 
         def lose(_segment: Segment, passage: Passage) -> None:
-            wait = FIRST_RETRANSMISSION
-            while network.random.random() < self.share:
-                passage.delay += wait
-                wait *= 2
+            passage.delay += draw_loss_delay(network.random, self.share)
 
         return network.rules.add_wire(target, lose)

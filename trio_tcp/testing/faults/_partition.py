@@ -8,6 +8,7 @@ from typing import final
 
 import attrs
 
+from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
 from trio_tcp.testing.traces import Segment
 
@@ -47,6 +48,9 @@ class Partition:
     groups: tuple[tuple[str, ...], ...] = attrs.field(
         default=(), converter=_as_groups, validator=_are_apart
     )
+
+    def __str__(self) -> str:
+        return as_written(self)
 
     @classmethod
     def draw(cls, _source: random.Random) -> Partition:

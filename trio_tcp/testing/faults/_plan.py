@@ -17,19 +17,20 @@ __all__ = ["Plan", "Step"]
 
 
 @final
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Step:
     """One fault of a plan.
 
     Attributes:
         at: When it begins, in seconds from the beginning of the plan.
-        seconds: How long it is in force.
+        seconds: How long it is in force; 0 is for those that are over at once, as
+            `Reset` is.
         fault: What goes wrong.
         on: What it is in force on; None means everything.
     """
 
     at: float = attrs.field(validator=is_seconds)
-    seconds: float = attrs.field(validator=is_seconds)
+    seconds: float = attrs.field(default=0.0, validator=is_seconds)
     fault: Fault
     on: Target | None = None
 

@@ -8,6 +8,7 @@ from typing import final
 
 import attrs
 
+from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.faults._checks import is_count
 from trio_tcp.testing.network import Target, TcpEnd, VirtualNetwork
 
@@ -24,6 +25,9 @@ class ShortWrites:
     """
 
     size: int = attrs.field(default=1, validator=is_count)
+
+    def __str__(self) -> str:
+        return as_written(self)
 
     @classmethod
     def draw(cls, source: random.Random) -> ShortWrites:

@@ -37,6 +37,10 @@ class Slice:
         if self.largest < self.smallest:
             raise ValueError(f"largest is {self.largest}: less than {self.smallest}")
 
+    def __str__(self) -> str:
+        is_one = self.largest == self.smallest
+        return f"Slice({self.smallest}{'' if is_one else f', {self.largest}'})"
+
     @classmethod
     def draw(cls, source: random.Random) -> Slice:
         """Draw one of few bytes: only one, in a third of all cases."""

@@ -10,6 +10,7 @@ from typing import final
 
 import attrs
 
+from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.network import Target, TcpEnd, VirtualNetwork
 
 __all__ = ["SliceAt"]
@@ -42,6 +43,9 @@ class SliceAt:
     offsets: tuple[int, ...] = attrs.field(
         converter=_in_order, validator=_are_above_zero
     )
+
+    def __str__(self) -> str:
+        return as_written(self)
 
     @classmethod
     def draw(cls, source: random.Random) -> SliceAt:

@@ -37,10 +37,10 @@ def swizzle(
     pace = seconds / 2 / len(stopped)
     return Plan(
         Step(
-            at + i * pace,
-            seconds / 2 + (returns[i] + 1 - i) * pace,
-            fault,
-            target,
+            at=at + i * pace,
+            seconds=seconds / 2 + (returns[i] + 1 - i) * pace,
+            fault=fault,
+            on=target,
         )
         for i, target in enumerate(stopped)
     )

@@ -92,7 +92,7 @@ class Host:
         """
         self._programs.start(self, function, args)
 
-    async def run(
+    async def run(  # noqa: ASYNC114 - a name that many functions have
         self,
         function: Callable[..., Awaitable[T]],
         *args: object,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 import attrs
 
+from trio_tcp.testing.network._loss_delay import draw_loss_delay
+
 if TYPE_CHECKING:
     from trio_tcp.testing.traces import Flow
 
@@ -18,9 +20,6 @@ HEADERS: Final = 40
 
 LARGEST_PAYLOAD: Final = 65_483
 """Bytes that fit into one IP packet behind its headers, with options."""
-
-FIRST_RETRANSMISSION: Final = 0.2
-"""Seconds after which Linux retransmits at the earliest (TCP_RTO_MIN)."""
 
 
 def _is_not_negative(
@@ -56,7 +55,8 @@ class LinkOptions:
         bandwidth: Bytes a second; what is sent faster waits.
         loss: The share of segments that are lost on the way. An application sees a
             loss as a delay, until the segment is sent again: 0.2 seconds, twice that
-            if it is lost again, and so on. That is how it is simulated.
+            if it is lost again, and so on. That is how it is simulated; a segment is
+            lost five times in a row at most.
         mss: The largest payload of a segment, in bytes.
     """
 
@@ -118,12 +118,5 @@ class Link:
             self._busy_until = start + (HEADERS + size) / options.bandwidth
             seconds += self._busy_until - now
         if options.loss:
-            seconds += self._draw_retransmissions()
-        return seconds
-
-    def _draw_retransmissions(self) -> float:
-        seconds, wait = 0.0, FIRST_RETRANSMISSION
-        while self._random.random() < self._options.loss:
-            seconds += wait
-            wait *= 2
+            seconds += draw_loss_delay(self._random, options.loss)
         return seconds

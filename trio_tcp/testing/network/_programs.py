@@ -70,7 +70,7 @@ class Programs:
         with suppress(HostCrashedError):  # it died with its host
             await self.run(host, function, args, None)
 
-    async def run(
+    async def run(  # noqa: ASYNC114 - a name that many functions have
         self,
         host: Host,
         function: Callable[..., Awaitable[T]],

@@ -94,7 +94,9 @@ class VirtualNetwork(trio.abc.SocketFactory):
         traceback: TracebackType | None,
     ) -> bool | None:
         assert self._opened is not None
-        return await self._opened.__aexit__(exc_type, exc_value, traceback)
+        return await self._opened.__aexit__(  # noqa: ASYNC102 - it is a nursery's
+            exc_type, exc_value, traceback
+        )
 
     # --- what it consists of
 

@@ -28,6 +28,7 @@ def check_deterministic(
     time_limit: float = 3600.0,
     schedule: Schedule = "shuffle",
     allow: Collection[Allowed] = (),
+    payload: bool = True,
 ) -> SimulationResult[_T]:
     """Run a program several times with one seed, and compare what was sent.
 
@@ -39,6 +40,7 @@ def check_deterministic(
         time_limit: For each run, in virtual seconds.
         schedule: As for `run_simulation`.
         allow: As for `run_simulation`.
+        payload: False compares only the shape, as `Trace.diff` does: for TLS.
 
     Returns:
         The result of the first run.
@@ -65,12 +67,14 @@ def check_deterministic(
 
     first = run()
     for _ in range(repeats - 1):
-        _compare(first, run())
+        _compare(first, run(), payload=payload)
     return first
 
 
-def _compare(first: SimulationResult[_T], again: SimulationResult[_T]) -> None:
-    difference = first.trace.diff(again.trace)
+def _compare(
+    first: SimulationResult[_T], again: SimulationResult[_T], *, payload: bool
+) -> None:
+    difference = first.trace.diff(again.trace, payload=payload)
     if difference is not None:
         raise NotDeterministicError(first.seed, str(difference))
     if first.seconds != again.seconds:

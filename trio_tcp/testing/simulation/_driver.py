@@ -85,7 +85,7 @@ class Driver(trio.abc.Instrument):
                 self._advance()
             else:
                 self._suspect_livelock()
-        except BaseException as error:  # noqa: BLE001 - Trio drops who raises here
+        except BaseException as error:  # noqa: ASYNC103, BLE001 - in no task, and Trio drops who raises
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:

@@ -55,7 +55,8 @@ class SimulationFenceError(SimulationError, RuntimeError):
 
     Attributes:
         what: it reached for.
-        where: in the program, as file and line.
+        where: in the program, as file and line; in a library, also from where in the
+            program it was called.
         advice: how to do without, and what lets it through.
     """
 

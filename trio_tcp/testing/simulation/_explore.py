@@ -41,7 +41,7 @@ class FailedSeed:
 
     Attributes:
         seed: Which one.
-        error: The exception's type and message.
+        error: The exception's type, and the first line of its message.
         traceback: All of it, as text.
     """
 
@@ -74,6 +74,15 @@ class Exploration:
         if self.failures:
             lines += ["The first in full:", self.failures[0].traceback]
         return "\n".join(lines)
+
+    def check(self) -> None:
+        """Accept only a search that was finished and has found nothing.
+
+        Raises:
+            AssertionError: A seed failed, or not all were run; it has the report.
+        """
+        if self.failures or self.interrupted:
+            raise AssertionError(str(self))
 
 
 def explore(
@@ -155,15 +164,23 @@ def _run_batch(run: _Run, seeds: _Seeds) -> list[FailedSeed]:
             run(seed=seed)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # noqa: BLE001 - pytest.fail() is no Exception
+        # Not only Exception: pytest.fail() raises none. No task is cancelled here.
+        except BaseException as error:  # noqa: ASYNC103, BLE001 - see above
             failures.append(
                 FailedSeed(
                     seed=seed,
-                    error="".join(traceback.format_exception_only(error)).strip(),
+                    error=_in_one_line(error),
                     traceback="".join(traceback.format_exception(error)),
                 )
             )
     return failures
+
+
+def _in_one_line(error: BaseException) -> str:
+    told = traceback.TracebackException.from_exception(error)
+    told.__notes__ = None
+    *_, last = told.format_exception_only()
+    return last.strip().splitlines()[0]
 
 
 def _run_batch_of(program: bytes, seeds: _Seeds) -> list[FailedSeed]:

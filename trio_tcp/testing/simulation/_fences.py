@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, final
 import outcome  # what Trio's worker threads deliver; Trio itself needs it
 import trio
 
-from trio_tcp.testing.simulation._errors import SimulationFenceError
+from trio_tcp.testing.simulation._errors import SimulationError, SimulationFenceError
 from trio_tcp.testing.simulation._replaced import replaced
 
 __all__ = ["Allowed", "fences", "is_allowed", "refuse"]
@@ -68,7 +68,10 @@ class _Fence:
         self.thread: int = threading.get_ident()
 
 
-_OURS: Final = "trio_tcp.testing.simulation."
+_OURS: Final = ("trio_tcp.testing.simulation.", "trio_tcp.testing.network.")
+_OUTERMOST: Final = "trio_tcp.testing.simulation._run_simulation"
+_START: Final = "start_thread_soon"
+_LIBRARIES: Final = ("site-packages", "dist-packages")
 
 _up: list[_Fence] = []
 """The fence of the simulation that runs in this process, if one does."""
@@ -91,6 +94,13 @@ def fences(
     # Trio keeps idle threads, and starting work in one of them is no event. By the
     # module of run_sync, those who took run_sync by name (trio.Path) are reached too.
     worker_threads = sys.modules[trio.to_thread.run_sync.__globals__["__name__"]]
+    has_name = hasattr(worker_threads, _START)
+    if not has_name and "threads" in allow:
+        raise SimulationError(
+            f"Trio {trio.__version__} does not let its threads be run in place (there "
+            f'is no {_START} in {worker_threads.__name__}): allow=["threads"] has no '
+            "effect with it"
+        )
     fence = _Fence(allow, on_refusal)
     start_thread = threading.Thread.start
 
@@ -99,8 +109,9 @@ def fences(
         start_thread(self)
 
     with (
-        replaced(worker_threads, start_thread_soon=_run_at_once),
-        replaced(trio.lowlevel, start_thread_soon=_run_at_once),
+        # Without the name, the threads that Trio starts are refused, by their start.
+        replaced(worker_threads, **({_START: _run_at_once} if has_name else {})),
+        replaced(trio.lowlevel, **{_START: _run_at_once}),
         replaced(threading.Thread, start=start),  # no audit event before Python 3.12
     ):
         _up.append(fence)
@@ -164,12 +175,30 @@ def _module(frame: FrameType) -> str:
 
 
 def _where() -> str:
-    """Find the innermost line that is neither Python's, nor Trio's, nor ours."""
-    standard = sysconfig.get_path("stdlib") + os.sep
+    """Find the innermost line that is neither Python's, nor Trio's, nor ours.
+
+    If it is a library's, also the innermost one that is not.
+    """
+    innermost = ""
     for frame in _callers():
-        path = frame.f_code.co_filename
-        is_standard = path.startswith(("<", standard)) and "site-packages" not in path
-        is_trio = _module(frame).split(".")[0] == "trio"
-        if not (is_standard or is_trio or _module(frame).startswith(_OURS)):
-            return f"{path}:{frame.f_lineno}"
-    return "an unknown place"
+        if innermost and _module(frame) == _OUTERMOST:
+            break  # who runs the simulation has not called the library
+        if _is_machinery(frame):
+            continue
+        line = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        if not _is_library(frame):
+            return f"{innermost}, from {line}" if innermost else line
+        innermost = innermost or line
+    return innermost or "an unknown place"
+
+
+def _is_machinery(frame: FrameType) -> bool:
+    path, module = frame.f_code.co_filename, _module(frame)
+    standard = sysconfig.get_path("stdlib") + os.sep
+    is_standard = path.startswith(("<", standard)) and not _is_library(frame)
+    is_trio = module.split(".", maxsplit=1)[0] == "trio"
+    return is_standard or is_trio or module.startswith(_OURS)
+
+
+def _is_library(frame: FrameType) -> bool:
+    return any(folder in frame.f_code.co_filename for folder in _LIBRARIES)

@@ -36,5 +36,8 @@ def forget_last_failure() -> None:
 
 
 def last_failure() -> FailedRun | None:
-    """Return the run of this process that failed last, or None."""
+    """Return the run of this process that failed last, or None.
+
+    With the plugin for pytest, the last of the running test.
+    """
     return _failures[0] if _failures else None

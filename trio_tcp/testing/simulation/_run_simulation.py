@@ -154,7 +154,7 @@ class _Simulation:
             if error is raised:
                 raise
             other = (leaf for leaf in leaves(raised) if leaf is not error)
-            raise error from next(other, None)
+            raise error from next(other, None)  # noqa: ASYNC104 - after trio.run
         return value
 
     def _check_not_stopped(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterable
+import re
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final
 
 from trio_tcp.testing.network import VirtualNetwork
@@ -13,7 +14,7 @@ from trio_tcp.testing.simulation._fences import Allowed
 from trio_tcp.testing.simulation._run_simulation import run_simulation
 from trio_tcp.testing.simulation._schedule import Schedule
 
-__all__ = ["simulated"]
+__all__ = ["chosen_seeds", "simulated"]
 
 _VARIABLE: Final = "TRIO_TCP_SEED"
 
@@ -37,7 +38,8 @@ def simulated(
     The function's first argument is the `VirtualNetwork`; the others are the test's:
     fixtures and parameters, made once for all seeds. The first seed that fails ends the
     test, and notes at its exception have the line that replays it. The environment
-    variable ``TRIO_TCP_SEED`` runs one seed alone.
+    variable ``TRIO_TCP_SEED`` runs one seed alone (``17``), or those of a range
+    (``0-4999``).
 
     Args:
         seeds: How many; they are 0, 1, 2 and so on.
@@ -61,7 +63,7 @@ def simulated(
 
             run_one.__qualname__ = test.__qualname__  # for reports
 
-            for seed in _chosen(seeds):
+            for seed in chosen_seeds(seeds):
                 try:
                     run_simulation(
                         run_one,
@@ -96,14 +98,23 @@ def _without_network(test: _Test) -> tuple[inspect.Signature, int]:
     return without, position
 
 
-def _chosen(seeds: int) -> Iterable[int]:
-    one = os.environ.get(_VARIABLE)
-    if one is None:
+def chosen_seeds(seeds: int) -> range:
+    """Return the seeds that the environment asks for, or else the first ones.
+
+    Raises:
+        ValueError: It asks for what is neither a seed nor a range of seeds.
+    """
+    wanted = os.environ.get(_VARIABLE)
+    if wanted is None:
         return range(seeds)
-    try:
-        return [int(one)]
-    except ValueError:
-        raise ValueError(f"{_VARIABLE}={one!r} is not a number") from None
+    found = re.fullmatch(r"(-?\d+)(?:-(\d+))?", wanted.strip())
+    first = int(found[1]) if found else 0
+    last = int(found[2]) if found and found[2] else first
+    if not found or last < first:
+        raise ValueError(
+            f"{_VARIABLE}={wanted!r} is neither a seed, as 17, nor a range, as 0-4999"
+        )
+    return range(first, last + 1)
 
 
 def _replay_line(seed: int) -> str:

@@ -1,7 +1,8 @@
 """Where things stand in a picture: lifelines across, time downwards.
 
 Time is to scale, with two exceptions: a long stretch in which nothing happens is cut
-short and marked, and each segment has at least a row of its own.
+short and marked, and each segment has at least a row of its own: where it is sent, and
+where it arrives, among those of its direction.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ def lay_out(segments: Sequence[Segment], faults: Sequence[FaultSpan]) -> Layout:
     times: list[float] = []
     heights: list[float] = []
     height, row = 0.0, 0.0
+    arrival_rows: dict[tuple[str, str], float] = {}
     for time, index, is_arrival in _moments(segments, faults):
         seconds = time - times[-1] if times else 0.0
         distance = seconds * scale
@@ -95,6 +97,9 @@ def lay_out(segments: Sequence[Segment], faults: Sequence[FaultSpan]) -> Layout:
             distance = _CUT
         height += distance
         if index is not None and is_arrival:
+            way = (segments[index].sender, segments[index].receiver)
+            height = max(height, arrival_rows.get(way, 0.0))
+            arrival_rows[way] = height + _ROW
             arrived[index] = height
         elif index is not None:
             height = max(height, row)
