@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 
@@ -104,3 +105,15 @@ async def test_the_host_of_the_test_is_there_before_it_does_anything() -> None:
         net.host("a")
         with net.inject(faults.Hold(), on=net.link("test", "a")):
             assert net.trace.faults[0].where == "test -> a"
+
+
+@pytest.mark.parametrize("fault", ["a reset", faults.Reset, None])
+def test_what_is_no_fault_is_refused(fault: object) -> None:
+    with pytest.raises(TypeError, match=r"faults\.Reset\(\) is one"):
+        VirtualNetwork().inject(cast("Any", fault))
+
+
+def test_the_name_of_a_host_is_no_target() -> None:
+    on: Any = "a"
+    with pytest.raises(TypeError, match=r"net\.host\('a'\) is one"):
+        VirtualNetwork().inject(faults.Reset(), on=on)

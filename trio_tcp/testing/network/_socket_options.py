@@ -24,7 +24,7 @@ _SO_RCVBUF: Final = (socket.SOL_SOCKET, socket.SO_RCVBUF)
 _SO_SNDBUF: Final = (socket.SOL_SOCKET, socket.SO_SNDBUF)
 _SO_LINGER: Final = (socket.SOL_SOCKET, socket.SO_LINGER)
 _SO_REUSEADDR: Final = (socket.SOL_SOCKET, socket.SO_REUSEADDR)
-_SO_REUSEPORT: Final = (socket.SOL_SOCKET, socket.SO_REUSEPORT)
+_SO_REUSEPORT: Final = (socket.SOL_SOCKET, getattr(socket, "SO_REUSEPORT", 15))
 _NODELAY: Final = (socket.IPPROTO_TCP, socket.TCP_NODELAY)
 _V6ONLY: Final = (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 

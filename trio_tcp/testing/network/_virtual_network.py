@@ -37,6 +37,11 @@ __all__ = ["VirtualNetwork"]
 LOOPBACK: Final = LinkOptions(latency=0.00002, mss=65_483)
 """What a host is to itself: the MTU of Linux's loopback, and its usual latency."""
 
+_SOCKET_FLAGS: Final[int] = getattr(socket, "SOCK_NONBLOCK", 0) | getattr(
+    socket, "SOCK_CLOEXEC", 0
+)
+"""What Linux lets a program add to the type of a socket."""
+
 
 @final
 class VirtualNetwork(trio.abc.SocketFactory):
@@ -194,8 +199,13 @@ class VirtualNetwork(trio.abc.SocketFactory):
 
         Raises:
             ValueError: There is no host of a name that the target has.
+            TypeError: It is no fault, or no target.
         """
         target = Everything() if on is None else on
+        if isinstance(fault, type) or not hasattr(fault, "begin"):
+            raise TypeError(f"{fault!r} is no fault; faults.Reset() is one")
+        if not hasattr(target, "covers"):
+            raise TypeError(f"{target!r} is no target; net.host('a') is one")
         # The host of the test itself is made only when it first does something.
         known = {**self.hosts, "test": None}
         unknown = [name for name in target.hosts if name not in known]
@@ -264,8 +274,8 @@ class VirtualNetwork(trio.abc.SocketFactory):
         """
         if family not in (socket.AF_INET, socket.AF_INET6):
             raise os_error(errno.EAFNOSUPPORT, "a virtual network has IPv4 and IPv6")
-        kind = type & ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        if kind != socket.SOCK_STREAM or proto not in (0, socket.IPPROTO_TCP):
+        is_stream = type & ~_SOCKET_FLAGS == socket.SOCK_STREAM
+        if not is_stream or proto not in (0, socket.IPPROTO_TCP):
             raise os_error(errno.EPROTONOSUPPORT, "a virtual network has only TCP")
         return VirtualSocket(self.current_host(), socket.AddressFamily(family))
 
