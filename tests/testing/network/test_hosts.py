@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import re
 
 import pytest
 import trio
@@ -121,8 +122,16 @@ async def test_a_family_that_a_host_has_not_is_unreachable(
 def test_an_address_must_be_one_and_free(addresses: list[str]) -> None:
     net = VirtualNetwork()
     net.host("first", "10.0.0.1")
-    with pytest.raises((ValueError, OSError)):
+    with pytest.raises(ValueError, match=re.escape(addresses[0])):
         net.host("second", *addresses)
+
+
+def test_an_address_that_is_given_out_is_none_that_a_host_was_given() -> None:
+    net = VirtualNetwork()
+    net.host("a", "10.0.0.2")
+    net.host("b", "10.0.0.4")
+    given = [net.host(name).addresses[0] for name in "cde"]
+    assert len({*given, "10.0.0.2", "10.0.0.4"}) == 5
 
 
 def test_a_host_cannot_be_given_other_addresses() -> None:

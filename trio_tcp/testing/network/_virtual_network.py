@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import itertools
 import random
 import socket
@@ -122,9 +123,7 @@ class VirtualNetwork(trio.abc.SocketFactory):
             if addresses and addresses != host.addresses:
                 raise ValueError(f"host {name} has {host.addresses}, not {addresses}")
             return host
-        if not addresses:
-            number = len(self.hosts) + 1
-            addresses = (f"10.0.{number >> 8}.{number & 0xFF}",)
+        addresses = addresses or (self._free_address(),)
         for address in addresses:
             self._check_address(address)
         host = Host(name, addresses, self._wire, self.programs, self._seed)
@@ -134,9 +133,14 @@ class VirtualNetwork(trio.abc.SocketFactory):
             self.trace.hosts[address] = name
         return host
 
+    def _free_address(self) -> str:
+        numbers = itertools.count(len(self.hosts) + 1)
+        addresses = (f"10.0.{number >> 8}.{number & 0xFF}" for number in numbers)
+        return next(each for each in addresses if each not in self._wire.hosts_by_ip)
+
     def _check_address(self, address: str) -> None:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        if socket.inet_ntop(family, socket.inet_pton(family, address)) != address:
+        # Otherwise written, it would be another to those who look it up.
+        if str(ipaddress.ip_address(address)) != address:
             raise ValueError(f"{address} is not written as an address usually is")
         if is_loopback(address) or address in self._wire.hosts_by_ip:
             raise ValueError(f"{address} is taken")
