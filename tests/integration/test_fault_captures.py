@@ -71,14 +71,14 @@ async def cut(net: VirtualNetwork) -> None:
         await net.settle()
 
 
-async def refuse(net: VirtualNetwork) -> None:
-    with net.inject(faults.Refuse()), pytest.raises(ConnectionRefusedError):
-        await connect(net)
+def fails(fault: Fault, error: type[OSError]) -> Scenario:
+    """Make a scenario in which there is no connection under a fault."""
 
+    async def scenario(net: VirtualNetwork) -> None:
+        with net.inject(fault), pytest.raises(error):
+            await connect(net)
 
-async def black_hole(net: VirtualNetwork) -> None:
-    with net.inject(faults.BlackHole()), pytest.raises(TimeoutError):
-        await connect(net)
+    return scenario
 
 
 async def full_backlog(net: VirtualNetwork) -> None:
@@ -234,15 +234,19 @@ def test_a_cut_is_a_reset_each_way_and_bytes_that_are_missing(tmp_path: Path) ->
     assert sorted(seen.resets) == ["client", "server"]
 
 
-def test_a_refusal_is_a_syn_and_a_reset(tmp_path: Path) -> None:
-    seen = capture(refuse, tmp_path)
+@pytest.mark.parametrize("fault", [faults.Refuse(), faults.FailNext()], ids=str)
+def test_a_refusal_is_a_syn_and_a_reset(fault: Fault, tmp_path: Path) -> None:
+    seen = capture(fails(fault, ConnectionRefusedError), tmp_path)
     assert seen.notes == {}
     assert seen.completeness == 1 + 4 + 32  # a reset acknowledges
     assert seen.resets == ["server"]
 
 
-def test_a_black_hole_is_one_syn_again_and_again(tmp_path: Path) -> None:
-    seen = capture(black_hole, tmp_path)
+@pytest.mark.parametrize(
+    "fault", [faults.BlackHole(), faults.FailNext(error="timeout")], ids=str
+)
+def test_a_black_hole_is_one_syn_again_and_again(fault: Fault, tmp_path: Path) -> None:
+    seen = capture(fails(fault, TimeoutError), tmp_path)
     assert seen.notes == {"retransmission": 6}
     assert seen.completeness == 1
 
