@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from typing import Final, final
+from typing import final
 
 import attrs
 
@@ -13,11 +13,11 @@ from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.faults._checks import is_seconds
 from trio_tcp.testing.faults._covered import connections
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
+from trio_tcp.testing.network._sending import MASK
 from trio_tcp.testing.traces import Endpoint, Flag, Segment
 
 __all__ = ["Cut"]
 
-MASK: Final = 0xFFFFFFFF
 _Way = tuple[Endpoint, Endpoint]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trio_tcp.testing.network._sending import MASK
 from trio_tcp.testing.network._stage import Stage
 from trio_tcp.testing.traces import Segment
-from trio_tcp.testing.traces.flags import ACK, FIN, RST, SYN
+from trio_tcp.testing.traces._flags import ACK, FIN, RST, SYN
 
 if TYPE_CHECKING:
     from trio_tcp.testing.network._tcp_end import TcpEnd

@@ -18,7 +18,7 @@ from trio_tcp.testing.network._ports import ANY_IPV4, ANY_IPV6, Binding, PortTab
 from trio_tcp.testing.network._socket_options import SocketOptions
 from trio_tcp.testing.network._tcp_end import TcpEnd
 from trio_tcp.testing.traces import Endpoint, Flow, Segment
-from trio_tcp.testing.traces.flags import ACK, RST, SYN
+from trio_tcp.testing.traces._flags import ACK, RST, SYN
 
 if TYPE_CHECKING:
     from trio_tcp.testing.network._programs import Programs

@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 from typing import Final
 
-__all__ = ["draw_loss_delay"]
+from trio_tcp.testing.network._retransmission import SHORTEST_WAIT
 
-FIRST_RETRANSMISSION: Final = 0.2
-"""Seconds after which Linux retransmits at the earliest (TCP_RTO_MIN)."""
+__all__ = ["draw_loss_delay"]
 
 MOST_IN_A_ROW: Final = 5
 """How often one segment is lost at most: then it is 6.2 seconds late."""
@@ -19,7 +18,7 @@ def draw_loss_delay(source: random.Random, share: float) -> float:
 
     It is sent again after 0.2 seconds, after twice that if it is lost again, and so on.
     """
-    seconds, wait = 0.0, FIRST_RETRANSMISSION
+    seconds, wait = 0.0, SHORTEST_WAIT
     for _ in range(MOST_IN_A_ROW):
         if source.random() >= share:
             break

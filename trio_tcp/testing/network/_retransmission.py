@@ -11,7 +11,7 @@ from trio_tcp.testing.network._stage import Stage
 if TYPE_CHECKING:
     from trio_tcp.testing.network._tcp_end import TcpEnd
 
-__all__ = ["Retransmission"]
+__all__ = ["SHORTEST_WAIT", "Retransmission"]
 
 HANDSHAKE_WAIT: Final = 1.0
 """Seconds after which a SYN is sent again; doubled each time (TCP_TIMEOUT_INIT)."""

@@ -19,7 +19,7 @@ from trio_tcp.testing.network._retransmission import Retransmission
 from trio_tcp.testing.network._sending import MASK, Sending, Sent
 from trio_tcp.testing.network._stage import Stage
 from trio_tcp.testing.traces import Endpoint, Flow, Segment, SegmentOptions
-from trio_tcp.testing.traces.flags import ACK, FIN, PSH, RST, SYN
+from trio_tcp.testing.traces._flags import ACK, FIN, PSH, RST, SYN
 
 if TYPE_CHECKING:
     from trio_tcp.testing.network._host import Host

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final, final
 
 from trio_tcp.testing.network._addresses import is_loopback
 from trio_tcp.testing.network._rules import HeldBack, Rules
+from trio_tcp.testing.network._sending import MASK
 from trio_tcp.testing.traces import Endpoint, Segment, Trace
-from trio_tcp.testing.traces.flags import ACK, FIN, RST, SYN
+from trio_tcp.testing.traces._flags import ACK, FIN, RST, SYN
 
 if TYPE_CHECKING:
     from trio_tcp.testing.network._host import Host
@@ -177,7 +178,6 @@ class Wire:
 
     def reset_both(self, segment: Segment, receiver: Host | None) -> None:
         """Reset a connection in both directions, after a segment of it."""
-        size = len(segment.payload) + bool(segment.flags & (SYN | FIN))
         onward = Segment(
             self.now(),
             segment.source,
@@ -185,7 +185,7 @@ class Wire:
             segment.sender,
             segment.receiver,
             RST | ACK,
-            segment.seq + size & 0xFFFFFFFF,
+            _end_of(segment),
             segment.ack,
             0,
         )
@@ -203,7 +203,6 @@ class Wire:
         By RFC 9293, 3.5.2: with the sequence number that the segment acknowledges,
         or else acknowledging the segment.
         """
-        size = len(segment.payload) + bool(segment.flags & (SYN | FIN))
         has_ack = segment.flags & ACK
         reset = Segment(
             self.now(),
@@ -213,7 +212,7 @@ class Wire:
             segment.sender,
             RST if has_ack else RST | ACK,
             segment.ack if has_ack else 0,
-            0 if has_ack else segment.seq + size & 0xFFFFFFFF,
+            0 if has_ack else _end_of(segment),
             0,
         )
         end = self._latest_end(receiver, segment.destination, segment.source)
@@ -230,3 +229,9 @@ class Wire:
         """Find the end that a host has, or had, between two addresses."""
         end = host.ends.get((local, remote))
         return end or self._latest_ends.get((host.name, local, remote))
+
+
+def _end_of(segment: Segment) -> int:
+    """Return the sequence number behind a segment."""
+    length = len(segment.payload) + bool(segment.flags & (SYN | FIN))
+    return segment.seq + length & MASK

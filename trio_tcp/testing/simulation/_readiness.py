@@ -6,19 +6,17 @@ import errno
 import os
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final, Protocol, final
+from typing import Protocol, final
 
 import trio
 
 from trio_tcp.testing.network import VirtualNetwork
 from trio_tcp.testing.network._virtual_socket import VirtualSocket
+from trio_tcp.testing.network._wire import FIRST_FILENO
 from trio_tcp.testing.simulation._fences import is_allowed, refuse
 from trio_tcp.testing.simulation._replaced import replaced
 
 __all__ = ["virtual_readiness"]
-
-_FIRST_VIRTUAL: Final = 2**30
-"""No system numbers its own descriptors up to here."""
 
 
 class _HasFileno(Protocol):
@@ -54,7 +52,7 @@ class _Waiters:
 
     async def wait_readable(self, fd: int | _HasFileno) -> None:
         number = _number(fd)
-        if number < _FIRST_VIRTUAL:
+        if number < FIRST_FILENO:
             _check_real(number)
             await self._real_readable(fd)
             return
@@ -63,7 +61,7 @@ class _Waiters:
 
     async def wait_writable(self, fd: int | _HasFileno) -> None:
         number = _number(fd)
-        if number < _FIRST_VIRTUAL:
+        if number < FIRST_FILENO:
             _check_real(number)
             await self._real_writable(fd)
             return
@@ -78,7 +76,7 @@ class _Waiters:
 
     def notify_closing(self, fd: int | _HasFileno) -> None:
         number = _number(fd)
-        if number < _FIRST_VIRTUAL:
+        if number < FIRST_FILENO:
             self._real_notify(fd)
         for scope in self._scopes.get(number, ()):
             scope.cancel()

@@ -15,16 +15,14 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Final, Generic, TypeVar, final
+from typing import Generic, TypeVar, final
 
 import trio
 
 from trio_tcp.testing.simulation._replaced import replaced
+from trio_tcp.testing.traces._pcap import EPOCH
 
-__all__ = ["EPOCH", "virtual_wall_clock"]
-
-EPOCH: Final = 946_684_800
-"""2000-01-01T00:00:00Z, in seconds of Unix time."""
+__all__ = ["virtual_wall_clock"]
 
 _T = TypeVar("_T")
 

@@ -14,9 +14,9 @@ from typing import Final
 from trio_tcp.testing.traces._conversation import conversation_of_each
 from trio_tcp.testing.traces._segment import Flag, Segment
 
-__all__ = ["to_pcap"]
+__all__ = ["EPOCH", "to_pcap"]
 
-_EPOCH: Final = 946_684_800
+EPOCH: Final = 946_684_800
 """The start of 2000, in Unix time: when simulations begin."""
 
 _NANOSECOND_MAGIC: Final = 0xA1B23C4D
@@ -48,7 +48,7 @@ def to_pcap(segments: Sequence[Segment]) -> bytes:
         seconds, nanoseconds = divmod(round(segment.time * 1e9), 10**9)
         size = len(packet)
         records.append(
-            struct.pack(">IIII", _EPOCH + seconds, nanoseconds, size, size) + packet
+            struct.pack(">IIII", EPOCH + seconds, nanoseconds, size, size) + packet
         )
     return b"".join(records)
 
