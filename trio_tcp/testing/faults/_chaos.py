@@ -11,7 +11,6 @@ import attrs
 
 from trio_tcp.testing.faults._bandwidth import Bandwidth
 from trio_tcp.testing.faults._black_hole import BlackHole
-from trio_tcp.testing.faults._checks import is_above_zero, is_seconds, is_share
 from trio_tcp.testing.faults._coalesce import Coalesce
 from trio_tcp.testing.faults._crash import Crash
 from trio_tcp.testing.faults._cut import Cut
@@ -32,6 +31,7 @@ from trio_tcp.testing.faults._slice_at import SliceAt
 from trio_tcp.testing.faults._stall import Stall
 from trio_tcp.testing.faults._swizzle import swizzle
 from trio_tcp.testing.network import Fault, Host, Target, VirtualNetwork
+from trio_tcp.testing.network._checks import is_above_zero, is_seconds, is_share
 
 __all__ = ["BREAKING", "DELAYING", "Chaos", "Draw"]
 

@@ -9,8 +9,8 @@ from typing import final
 import attrs
 
 from trio_tcp.testing.faults._as_written import as_written
-from trio_tcp.testing.faults._checks import is_above_zero
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
+from trio_tcp.testing.network._checks import is_above_zero
 from trio_tcp.testing.traces import Segment
 
 __all__ = ["Coalesce"]

@@ -10,9 +10,9 @@ from typing import final
 import attrs
 
 from trio_tcp.testing.faults._as_written import as_written
-from trio_tcp.testing.faults._checks import is_seconds
 from trio_tcp.testing.faults._covered import connections
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
+from trio_tcp.testing.network._checks import is_seconds
 from trio_tcp.testing.network._sending import MASK
 from trio_tcp.testing.traces import Endpoint, Flag, Segment
 

@@ -9,9 +9,9 @@ from typing import Final, Literal, TypeAlias, final, get_args
 import attrs
 
 from trio_tcp.testing.faults._as_written import as_written
-from trio_tcp.testing.faults._checks import is_count
 from trio_tcp.testing.faults._covered import is_first_of_connection
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
+from trio_tcp.testing.network._checks import is_count
 from trio_tcp.testing.traces import Endpoint, Flag, Segment
 
 __all__ = ["FailNext"]

@@ -9,8 +9,8 @@ from typing import final
 import attrs
 
 from trio_tcp.testing.faults._as_written import as_written
-from trio_tcp.testing.faults._checks import is_share
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
+from trio_tcp.testing.network._checks import is_share
 from trio_tcp.testing.network._loss_delay import draw_loss_delay
 from trio_tcp.testing.traces import Segment
 

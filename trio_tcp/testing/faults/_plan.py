@@ -10,8 +10,8 @@ import attrs
 import trio
 
 from trio_tcp._nursery import open_quiet_nursery
-from trio_tcp.testing.faults._checks import is_seconds
 from trio_tcp.testing.network import Fault, Injection, Target, VirtualNetwork
+from trio_tcp.testing.network._checks import is_seconds
 
 __all__ = ["Plan", "Step"]
 

@@ -8,8 +8,8 @@ from typing import final
 
 import attrs
 
-from trio_tcp.testing.faults._checks import is_count
 from trio_tcp.testing.network import Target, TcpEnd, VirtualNetwork
+from trio_tcp.testing.network._checks import is_count
 
 __all__ = ["Slice"]
 

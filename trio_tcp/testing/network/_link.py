@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Final, final
 
 import attrs
 
+from trio_tcp.testing.network._checks import is_above_zero, is_seconds, is_share
 from trio_tcp.testing.network._loss_delay import draw_loss_delay
 
 if TYPE_CHECKING:
@@ -20,23 +21,6 @@ HEADERS: Final = 40
 
 LARGEST_PAYLOAD: Final = 65_483
 """Bytes that fit into one IP packet behind its headers, with options."""
-
-
-def _is_not_negative(
-    _: object, attribute: attrs.Attribute[float], value: float
-) -> None:
-    if not value >= 0:
-        raise ValueError(f"{attribute.name} is {value}: it cannot be negative")
-
-
-def _is_positive(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-    if not value > 0:
-        raise ValueError(f"{attribute.name} is {value}: it must be positive")
-
-
-def _is_a_share(_: object, attribute: attrs.Attribute[float], value: float) -> None:
-    if not 0 <= value < 1:
-        raise ValueError(f"{attribute.name} is {value}: it must be in [0, 1)")
 
 
 def _fits_a_packet(_: object, attribute: attrs.Attribute[int], value: int) -> None:
@@ -60,10 +44,10 @@ class LinkOptions:
         mss: The largest payload of a segment, in bytes.
     """
 
-    latency: float = attrs.field(default=0.001, validator=_is_not_negative)
-    jitter: float = attrs.field(default=0.0, validator=_is_not_negative)
-    bandwidth: float = attrs.field(default=math.inf, validator=_is_positive)
-    loss: float = attrs.field(default=0.0, validator=_is_a_share)
+    latency: float = attrs.field(default=0.001, validator=is_seconds)
+    jitter: float = attrs.field(default=0.0, validator=is_seconds)
+    bandwidth: float = attrs.field(default=math.inf, validator=is_above_zero)
+    loss: float = attrs.field(default=0.0, validator=is_share)
     mss: int = attrs.field(default=1460, validator=_fits_a_packet)
 
 

@@ -1,4 +1,4 @@
-"""What the numbers of a fault must be."""
+"""What the numbers of links and faults must be."""
 
 from __future__ import annotations
 
