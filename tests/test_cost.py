@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import sys
 from collections.abc import Generator
@@ -49,11 +50,15 @@ class Instructions:
     def counted(self) -> Generator[None, None, None]:
         """Count; frames that are suspended at the beginning are counted, too."""
         before = sys.gettrace()
+        # Whose garbage is collected meanwhile is luck, and its finalizers count too.
+        gc.collect()
+        gc.disable()
         sys.settrace(self._trace)
         try:
             yield
         finally:
             sys.settrace(before)
+            gc.enable()
 
 
 async def echo(connection: trio_tcp.Connection[bytes, bytes]) -> None:
