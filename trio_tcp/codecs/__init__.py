@@ -10,9 +10,11 @@
 **Payloads** say what a message is, over any framing: `Mapped` with two functions of
 yours, `Json` and `MessagePack` with your types.
 
-Read ``_codec.py`` to write one of your own: two methods.
+Read ``_codec.py`` to write one of your own: two methods, and two more if it is to
+decode many messages at once (``_batch_codec.py``).
 """
 
+from trio_tcp.codecs._batch_codec import BATCH_BYTES, BATCH_MESSAGES, BatchCodec
 from trio_tcp.codecs._buffer import Buffer
 from trio_tcp.codecs._chunks import Chunks
 from trio_tcp.codecs._codec import NEED_MORE, Codec, Decoding, NeedMore
@@ -29,7 +31,10 @@ from trio_tcp.codecs._netstrings import Netstrings
 from trio_tcp.codecs._varint_prefixed import VarintPrefixed
 
 __all__ = [
+    "BATCH_BYTES",
+    "BATCH_MESSAGES",
     "NEED_MORE",
+    "BatchCodec",
     "Buffer",
     "Chunks",
     "Codec",

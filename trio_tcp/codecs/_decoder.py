@@ -1,13 +1,18 @@
-"""Runs a codec's ``decode`` over bytes as they come: the sans-IO half of receiving.
+"""Runs a codec over bytes as they come: the sans-IO half of receiving.
 
 This is where the promises that all codecs share are kept in one place: what was whole
 before an error comes before the error, a malformed message does not end the stream, a
 lost framing does, and an unfinished message at the end is an error of its own.
+
+A codec that can decode many messages at once (`BatchCodec`) is asked for these first,
+between two messages; its generator is for what is cut off, or wrong.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Never, TypeVar, final
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING, Generic, Never, TypeVar, cast, final
 
 from trio_tcp._errors import MalformedMessageError, TruncatedError
 from trio_tcp.codecs._buffer import Buffer
@@ -16,6 +21,7 @@ from trio_tcp.codecs._codec import NEED_MORE, NeedMore
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from trio_tcp.codecs._batch_codec import BatchCodec
     from trio_tcp.codecs._codec import Codec
 
 __all__ = ["Decoder"]
@@ -36,14 +42,32 @@ class Decoder(Generic[In]):
 
     Attributes:
         buffer: the bytes that are not yet messages.
+        ready: messages that were decoded ahead, for `next_message` to return. They are
+            not in the buffer any more; `rewind` puts them back.
     """
 
-    __slots__ = ("_codec", "_ending", "_error", "_items", "_waiting_at", "buffer")
+    __slots__ = (
+        "_batch_codec",
+        "_batch_size",
+        "_batch_start",
+        "_codec",
+        "_ending",
+        "_error",
+        "_items",
+        "_waiting_at",
+        "buffer",
+        "ready",
+    )
 
     def __init__(self, codec: Codec[In, Never], buffer: Buffer | None = None) -> None:
         self.buffer: Buffer = Buffer() if buffer is None else buffer
+        self.ready: deque[In] = deque()
         self._codec = codec
-        self._items: Iterator[In | NeedMore] = codec.decode(self.buffer)
+        self._batch_codec = _batch_codec(codec)
+        self._batch_start = 0
+        self._batch_size = 0
+        # None between two messages, where the codec need not remember anything.
+        self._items: Iterator[In | NeedMore] | None = None
         self._error: Exception | None = None
         self._ending, self.buffer.ended = self.buffer.ended, False
         # `start` when a generator began or asked for more: with every message it moves.
@@ -84,12 +108,54 @@ class Decoder(Generic[In]):
             TruncatedError: the stream ended inside a message.
             FramingError: no more messages can be found; each later call raises again.
         """
+        if self.ready:
+            return self.ready.popleft()
+        if self._items is None:
+            if self._batch_codec is not None:
+                buffer = self.buffer
+                if buffer.start < len(buffer.data):
+                    if self._decode_batch(self._batch_codec):
+                        return self.ready.popleft()
+                elif not self._ending:
+                    self._waiting_at = buffer.start
+                    return NEED_MORE
+            self._items = self._codec.decode(self.buffer)
+        return self._next_item(self._items)
+
+    def rewind(self) -> None:
+        """Take back the messages that were decoded ahead.
+
+        Then all that is not delivered is in the buffer, from its `Buffer.start` on.
+        """
+        if self.ready:
+            assert self._batch_codec is not None
+            buffer = self.buffer
+            delivered = self._batch_size - len(self.ready)
+            ends = self._batch_codec.boundaries(buffer.as_bytes(), self._batch_start)
+            start = next(islice(ends, delivered - 1, None))
+            buffer.start = buffer.cursor = start
+            self.ready.clear()
+
+    def _decode_batch(self, codec: BatchCodec[In, Never]) -> bool:
+        """Decode messages ahead; False if there are none that are easy to have."""
+        buffer = self.buffer
+        start = buffer.start
+        messages, end = codec.decode_batch(buffer.as_bytes(), start)
+        if not messages:
+            return False
+        self._batch_start, self._batch_size = start, len(messages)
+        buffer.start = buffer.cursor = end
+        self.ready.extend(messages)
+        return True
+
+    def _next_item(self, items: Iterator[In | NeedMore]) -> In | NeedMore:
+        """Let the codec's generator go on."""
         buffer = self.buffer
         try:
-            item = next(self._items, NEED_MORE)
+            item = next(items, NEED_MORE)
         except MalformedMessageError:
             self._waiting_at = buffer.start = buffer.cursor
-            self._items = self._codec.decode(buffer)
+            self._items = None
             buffer.ended = False
             raise
         except Exception as error:
@@ -98,6 +164,8 @@ class Decoder(Generic[In]):
         if item is NEED_MORE:
             return self._no_message()
         buffer.start = buffer.cursor
+        if self._batch_codec is not None:
+            self._items = None
         return item
 
     def _no_message(self) -> In | NeedMore:
@@ -114,3 +182,9 @@ class Decoder(Generic[In]):
             self._error = TruncatedError(len(buffer.data) - buffer.start)
             raise self._error
         return NEED_MORE
+
+
+def _batch_codec(codec: Codec[In, Never]) -> BatchCodec[In, Never] | None:
+    if hasattr(codec, "decode_batch"):
+        return cast("BatchCodec[In, Never]", codec)
+    return None

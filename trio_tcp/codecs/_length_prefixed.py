@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
 import attrs
 
 from trio_tcp._errors import FrameTooLargeError, MessageTooLargeError
+from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
 from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES, positive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from trio_tcp.codecs._buffer import Buffer
 
@@ -95,3 +96,28 @@ class LengthPrefixed:
                     break
                 buffer.cursor = begin = end
                 yield data[body:end]
+
+    def decode_batch(self, data: bytes, start: int, /) -> tuple[list[bytes], int]:
+        """Return the messages that are whole: see `BatchCodec`."""
+        prefix_size, max_bytes = self.prefix_size, self.max_bytes
+        unpack = _unpacker(prefix_size, self.byteorder)
+        available = len(data)
+        messages: list[bytes] = []
+        while (body := start + prefix_size) <= available:
+            (size,) = unpack(data, start)
+            end = body + size
+            if end > available or size > max_bytes:
+                break
+            messages.append(data[body:end])
+            start = end
+            if len(messages) == BATCH_MESSAGES:
+                break
+        return messages, start
+
+    def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
+        """Yield the index behind each message: see `BatchCodec`."""
+        unpack = _unpacker(self.prefix_size, self.byteorder)
+        while True:
+            (size,) = unpack(data, start)
+            start += self.prefix_size + size
+            yield start
