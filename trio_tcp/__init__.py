@@ -17,7 +17,8 @@ The layers, each of which imports only from those below it::
     testing                 memory streams, conformance checks
     _run                    a server as a whole program
     _serve _client          who accepts, who connects
-    _framed
+    _framed _respond        handlers made: of streams, of functions
+    _broadcast              one message to many connections
     _clients                a task for each client of a server
     _server                 the running server: what it tells, how it changes
     _drain                  its end in order, in stages
@@ -47,6 +48,7 @@ The layers, each of which imports only from those below it::
 """
 
 from trio_tcp._address import Address, TcpAddress, UnixAddress
+from trio_tcp._broadcast import broadcast, broadcast_nowait
 from trio_tcp._client import connect_tcp, connect_unix, open_connection
 from trio_tcp._connection import Connection
 from trio_tcp._errors import (
@@ -101,6 +103,7 @@ from trio_tcp._log_events import log_events
 from trio_tcp._options import Limits, Timeouts, Tls
 from trio_tcp._proxy_header import ProxyHeader
 from trio_tcp._proxy_protocol import ProxyProtocol
+from trio_tcp._respond import respond
 from trio_tcp._run import run_server
 from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
 from trio_tcp._serve_connection import Handler
@@ -161,6 +164,8 @@ __all__ = [
     "TrioTcpError",
     "TruncatedError",
     "UnixAddress",
+    "broadcast",
+    "broadcast_nowait",
     "connect_tcp",
     "connect_unix",
     "framed",
@@ -170,6 +175,7 @@ __all__ = [
     "open_connection",
     "open_tcp_listeners",
     "open_unix_listener",
+    "respond",
     "run_server",
     "serve_listeners",
     "serve_tcp",

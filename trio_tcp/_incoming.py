@@ -52,17 +52,21 @@ class Incoming(Generic[In]):
         messages_received: returned to the user. The connection counts them.
         next_message: the decoder's method, kept to save a call for each message. It
             returns the next whole one, or `NEED_MORE`. Callers note its errors.
+        ready: messages that are decoded already, kept for the same reason.
         patience: how long it waits.
     """
 
     __slots__ = (
+        "_answer",
         "_broken",
         "_busy",
         "_decoder",
+        "_failure",
         "_garbage_reported",
         "_given_up",
         "_group",
         "_interruption",
+        "_is_halted",
         "_journal",
         "_read",
         "_read_ahead",
@@ -77,6 +81,7 @@ class Incoming(Generic[In]):
         "messages_received",
         "next_message",
         "patience",
+        "ready",
         "receiving",
     )
 
@@ -93,6 +98,7 @@ class Incoming(Generic[In]):
     ) -> None:
         self._decoder: Decoder[In] = Decoder(codec, Buffer(received))
         self.next_message = self._decoder.next_message
+        self.ready = self._decoder.ready
         self._journal = journal
         self._group = group
         self.patience = Patience(
@@ -103,12 +109,15 @@ class Incoming(Generic[In]):
         )
         self._garbage_reported = 0
         self._receiver_left: trio.Event | None = None
-        self._broken = False  # reading has failed, and is not tried again
-        self._given_up: ConnectionFault | None = None  # nothing more is waited for
+        self._broken = False
+        self._given_up: ConnectionFault | None = None
+        self._is_halted = False  # one of these two, or the end
         self._busy = 0  # dialogues under way
         self._waiting = False  # a task waits for bytes
         self._waits = 0  # how many times one did
         self._interruption: ConnectionFault | None = None  # what it is to raise
+        self._answer: Callable[[], bool] | None = None
+        self._failure: BaseException | None = None  # of that
         self.bytes_received = len(received)
         self.bytes_held = 0
         self.messages_received = 0
@@ -119,8 +128,14 @@ class Incoming(Generic[In]):
 
     @property
     def buffer(self) -> Buffer:
-        """The bytes that are not yet delivered."""
+        """The bytes that are not yet decoded."""
         return self._decoder.buffer
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something is received that is not delivered."""
+        buffer = self._decoder.buffer
+        return bool(self.ready) or buffer.start < len(buffer.data)
 
     @property
     def bytes_ahead(self) -> int:
@@ -143,29 +158,35 @@ class Incoming(Generic[In]):
             ConnectionBroken: the stream is broken.
             ConnectionClosedError: closed on this side meanwhile.
         """
-        self._check_for_more()
+        buffer = self._decoder.buffer
+        if self._is_halted or buffer.skipped != self._garbage_reported:
+            self._check_for_more()
         self._interruption = None
         self._waits += 1
         self._waiting = True
         chunk = None
         try:
-            self._start_to_wait()
+            self._start_to_wait(buffer)
+            if self._group.is_draining and self.drain():
+                raise trio.ClosedResourceError  # as if it had been interrupted later
             chunk = await self._read()
         except trio.ClosedResourceError:
             self._raise_interruption()
         except CloseNotifyMissingError:
-            buffer = self._decoder.buffer
             cut = CloseNotifyMissingError(len(buffer.data) - buffer.start)
-            self._given_up = self._journal.lose_framing(cut)
-            raise copy.copy(self._given_up) from None
+            self._give_up(self._journal.lose_framing(cut))
+            raise copy.copy(cut) from None
         except Exception as error:  # noqa: BLE001 - a user's stream may raise any
-            self._broken = True
+            self._break()
             raise self._journal.break_with(error)  # noqa: B904 - it has its cause
         finally:
             self._waiting = False
             if self._read_ahead is not None:
                 self._read_ahead.receiver_left()
-            self.patience.stop(something_came=bool(chunk))
+            if chunk:
+                self.patience.stop()
+            else:
+                self.patience.stop_in_vain()
         if chunk is not None:
             self._take(chunk)
 
@@ -179,9 +200,8 @@ class Incoming(Generic[In]):
         if self._given_up is not None:
             raise copy.copy(self._given_up)
 
-    def _start_to_wait(self) -> None:
+    def _start_to_wait(self, buffer: Buffer) -> None:
         """Hold on to no more than has to be held, and start the clocks."""
-        buffer = self._decoder.buffer
         size = len(buffer.data)
         held = size - buffer.start
         if size > SMALL_BYTES or self.bytes_held:
@@ -189,8 +209,6 @@ class Incoming(Generic[In]):
                 self._decoder.let_go()
             self._hold(held)
         self.patience.start(self.bytes_received - held, held)
-        if self._group.is_draining and self.drain():
-            raise trio.ClosedResourceError  # as if it had been interrupted later
 
     def _take(self, chunk: bytes) -> None:
         """Take what was read: bytes, or the end."""
@@ -209,11 +227,20 @@ class Incoming(Generic[In]):
                     budget.relieve()
         elif self._journal.is_broken:
             # When a write has seen the reset, reads end as if the peer had closed.
-            self._broken = True
+            self._break()
             raise self._journal.broken_error()
         else:
-            self.at_eof = True
+            self.at_eof = self._is_halted = True
             self._decoder.end()
+
+    def _break(self) -> None:
+        """Reading has failed, and is not tried again."""
+        self._broken = self._is_halted = True
+
+    def _give_up(self, error: ConnectionFault) -> None:
+        """Nothing more is waited for, because of this."""
+        self._given_up = error
+        self._is_halted = True
 
     def _hold(self, count: int) -> None:
         """Tell the budget how many bytes this holds now, if it is worth the words."""
@@ -233,6 +260,39 @@ class Incoming(Generic[In]):
             self._garbage_reported += count
             self._journal.report_garbage(count)
 
+    # Answering
+
+    @contextmanager
+    def answered_by(self, answer: Callable[[], bool]) -> Generator[None, None, None]:
+        """In this block, let messages be answered where their bytes arrive.
+
+        Args:
+            answer: takes messages and answers them, and returns whether all are
+                answered and the task in `read_more` may wait on. What it raises,
+                `read_more` raises. It may be called in another task than that, but
+                with its context.
+        """
+        self._answer = answer
+        self._transport.offer_to(self._take_for)
+        try:
+            yield
+        finally:
+            self._answer = None
+            self._transport.offer_to(None)
+
+    def _take_for(self, chunk: bytes, receiver: trio.lowlevel.Task) -> bool:
+        """Take bytes for the task that waits in `read_more`, and answer them."""
+        assert self._answer is not None
+        self.patience.stop()
+        try:
+            self._take(chunk)
+            is_done = receiver.context.run(self._answer)
+        except BaseException as error:  # noqa: BLE001 - it is for the receiver
+            self._failure = error
+            return False
+        self._start_to_wait(self._decoder.buffer)
+        return is_done and not self._group.is_draining
+
     # Interrupting
 
     @property
@@ -246,13 +306,16 @@ class Incoming(Generic[In]):
             self._source.interrupt_receive()
 
     def _raise_interruption(self) -> None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure from None
         if self.closed:
             raise self._journal.closed_error() from None
         if self._broken:
             raise self._journal.broken_error() from None
         error = self._interruption
         if isinstance(error, PeerTooSlowError):
-            self._given_up = error
+            self._give_up(error)
             self._journal.end(CloseReason.TIMED_OUT, error)
         elif error is not None:
             self._journal.end(CloseReason.DRAINED)
@@ -296,6 +359,7 @@ class Incoming(Generic[In]):
     async def wait_for_end(self) -> None:
         """Wait until the stream has ended or is closed, reading ahead a little."""
         if self._read_ahead is None and not self._is_over():
+            self._transport.offer_to(None)  # its reader may be one who watches
             self._read_ahead = ReadAhead(
                 self._transport, self._group.budget, receiver_here=self._waiting
             )
@@ -330,15 +394,18 @@ class Incoming(Generic[In]):
 
     def switch_codec(self, codec: Codec[In, Never]) -> None:
         """Decode anew from the first byte that is not yet delivered."""
+        self._decoder.rewind()
         buffer = self._decoder.buffer
         buffer.cursor = buffer.start
         self._decoder = Decoder(codec, buffer)
         if self.at_eof:
             self._decoder.end()
         self.next_message = self._decoder.next_message
+        self.ready = self._decoder.ready
 
     def take_undelivered(self) -> bytes:
         """Return what was read but not delivered, and hold it no more."""
+        self._decoder.rewind()
         buffer = self._decoder.buffer
         undelivered = buffer.unread()
         if self._read_ahead is not None:
@@ -358,7 +425,7 @@ class Incoming(Generic[In]):
 
     def break_off(self) -> None:
         """Receive nothing more, and send everybody away who waits."""
-        self._broken = True
+        self._break()
         self._interrupt_all()
 
     def _interrupt_all(self) -> None:
@@ -370,6 +437,7 @@ class Incoming(Generic[In]):
     def close(self) -> None:
         """Deliver nothing more; a task that is receiving is sent away."""
         self.closed = True
+        self.ready.clear()
         if self.receiving:
             self._receiver_left = trio.Event()
         self._interrupt_all()

@@ -35,7 +35,6 @@ from trio_tcp._patience import Patience
 from trio_tcp._stall import Stall
 from trio_tcp._transport import Transport
 from trio_tcp._writers import Worker
-from trio_tcp.codecs import Buffer
 
 __all__ = ["HIGH_WATER_BYTES", "Outgoing"]
 
@@ -133,13 +132,12 @@ class Outgoing:
 
     # Accepting
 
-    def commit(self, data: bytes, unread: Buffer) -> bool:
+    def commit(self, data: bytes, *, gather: bool) -> bool:
         """Accept the bytes of whole messages, if there is room for them right now.
 
         Args:
             data: one or more frames.
-            unread: what is received but not delivered. While there is something, its
-                answers will follow soon, and are gathered.
+            gather: more will follow soon: the answers to what is received already.
 
         Returns:
             False if there was no room, or others wait in line: nothing is accepted.
@@ -148,27 +146,49 @@ class Outgoing:
             ConnectionBroken: the stream is, or turns out to be, broken.
             ConnectionClosedError: closed on this side.
         """
-        if self.closed:
-            raise self.refusal()
-        if self.bytes_queued >= HIGH_WATER_BYTES or (
-            self._writer is not None and self._is_full(len(data))
-        ):
+        if not self.gather(data):
             return False
-        self._frames.append(data)
-        self.bytes_queued += len(data)
         if self._writer is not None:
-            self._pack()
-            self._hold()
-            self._group.budget.relieve()
-        elif unread.start < len(unread.data) and self.bytes_queued < HIGH_WATER_BYTES:
+            pass
+        elif gather and self.bytes_queued < HIGH_WATER_BYTES:
             if not self._is_due:
                 self._is_due = True
                 self._group.writers.call_soon(self._give_what_is_due)
         else:
             self.give()
+            if self.closed:
+                raise self.refusal()
+        return True
+
+    def gather(self, data: bytes) -> bool:
+        """Accept as `commit` does, for one who calls `give` himself, and soon."""
+        if self.closed:
+            raise self.refusal()
+        queued = self.bytes_queued
+        size = len(data)
+        if self._writer is None:
+            if queued >= HIGH_WATER_BYTES:
+                return False
+            self._frames.append(data)
+            self.bytes_queued = queued + size
+            return True
+        if queued >= HIGH_WATER_BYTES or self._is_full(size):
+            return False
+        self._frames.append(data)
+        self.bytes_queued = queued + size
+        self._pack()
+        self._hold()
+        self._group.budget.relieve()
         if self.closed:
             raise self.refusal()
         return True
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for anything."""
+        return self.bytes_queued >= HIGH_WATER_BYTES or (
+            self._writer is not None and self._is_full(0)
+        )
 
     def _is_full(self, size: int) -> bool:
         """Say whether a message has to wait, where others are waiting to be sent."""
@@ -232,14 +252,19 @@ class Outgoing:
         except Exception as error:  # noqa: BLE001 - as in _write
             self._fail(error)
             return
-        if taken < len(data):
-            self._frames.append(memoryview(data)[taken:])
+        if taken == self.bytes_queued:  # all of it: nobody can be waiting
+            self.bytes_sent += taken
+            self.bytes_queued = 0
+            self._patience.note_sent()
+            if self._progress is not None:
+                self._wake_progress()
+            return
+        self._frames.append(memoryview(data)[taken:])
         if taken:
             self._sent(taken)
-        if self._frames:
-            self._writer = self._group.writers.start(self._write)
-            self._hold()
-            self._group.budget.relieve()
+        self._writer = self._group.writers.start(self._write)
+        self._hold()
+        self._group.budget.relieve()
 
     def _give_what_is_due(self) -> None:
         self._is_due = False

@@ -118,21 +118,23 @@ class Patience:
             if deadline < timer.looked_at or deadline > self._lifetime_end:
                 self._arm()
 
-    def stop(self, *, something_came: bool) -> None:
-        """Stop the clocks of receiving: the wait is over."""
+    def stop(self) -> None:
+        """Stop the clocks of receiving: something came."""
+        self.waiting = self.awaits_first = False
+        self._idle_waited = 0.0
+        self._timer.deadline = self._lifetime_end
+        if self._held:
+            self._message_waited += self._timers.now() - self._since
+
+    def stop_in_vain(self) -> None:
+        """Stop the clocks of receiving: nothing came, and they are to go on."""
         self.waiting = False
         self._timer.deadline = self._lifetime_end
-        if something_came:
-            self.awaits_first = False
-            self._idle_waited = 0.0
-            if self._held:
-                self._message_waited += self._timers.now() - self._since
-        else:
-            now = self._timers.now()
-            self._idle_waited = now - self._idle_since
-            self._first_waited += now - self._since
-            if self._held:
-                self._message_waited += now - self._since
+        now = self._timers.now()
+        self._idle_waited = now - self._idle_since
+        self._first_waited += now - self._since
+        if self._held:
+            self._message_waited += now - self._since
 
     def note_sent(self) -> None:
         """Note that something has gone out just now: the connection is not idle."""

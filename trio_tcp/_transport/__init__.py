@@ -39,6 +39,9 @@ def make_transport(stream: trio.abc.Stream) -> Transport:
     if isinstance(stream, trio.SocketStream) and _is_trios(stream.socket):
         trios = stream.socket
         sock = socket.socket(trios.family, trios.type, trios.proto, trios.detach())
+        # It is non-blocking already, but socket.setdefaulttimeout may have made Python
+        # believe otherwise, and wait.
+        sock.setblocking(False)
         return SocketTransport(sock)
     return StreamTransport(stream)
 

@@ -13,17 +13,24 @@ import sys
 from contextlib import suppress
 from typing import Final, final
 
+import outcome
 import trio
 
 from trio_tcp._address import Address, from_sockaddr
+from trio_tcp._transport._poller import current_poller
 from trio_tcp._transport._tls_info import TlsInfo
-from trio_tcp._transport._transport import READ_BYTES
+from trio_tcp._transport._transport import READ_BYTES, Offer
 
 __all__ = ["LINGER_ZERO", "SocketTransport"]
 
 LINGER_ZERO: Final = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
 """For SO_LINGER: on, with zero seconds, so that closing sends RST (socket(7)). The
 fields of struct linger {l_onoff, l_linger} are ints, on Windows unsigned shorts."""
+
+# What is known of the kernel having something to read.
+NOTHING: Final = 0  # it has to be waited for
+BYTES_ALONE: Final = 1  # a read that is not full takes all that there is
+SOMETHING: Final = 2  # only a read that finds nothing proves that
 
 MAX_EAGER_READS: Final = 2
 """How many reads in a row may do without waiting, and so without a schedule point: a
@@ -39,14 +46,29 @@ class SocketTransport:
     waiting writer too; that one just goes on.
     """
 
-    __slots__ = ("_eager_reads", "_socket")
+    __slots__ = (
+        "_eager_reads",
+        "_is_polled",
+        "_offer",
+        "_poller",
+        "_readable",
+        "_reader",
+        "_socket",
+        "_wants_poller",
+        "_woken_at",
+    )
 
     def __init__(self, sock: socket.socket) -> None:
-        # It is non-blocking already, but socket.setdefaulttimeout may have made Python
-        # believe otherwise, and wait.
-        sock.setblocking(False)
         self._socket = sock
+        self._readable = NOTHING
         self._eager_reads = 0
+        self._poller = poller = current_poller()
+        self._is_polled = False
+        self._wants_poller = poller.guess()
+        self._woken_at = poller.wakes
+        self._reader: trio.lowlevel.Task | None = None  # that waits for the poller
+        self._offer: Offer | None = None
+        poller.sockets += 1
 
     @property
     def local(self) -> Address | None:
@@ -69,30 +91,134 @@ class SocketTransport:
 
     async def receive_some(self) -> bytes:
         """Wait for the kernel to have bytes, then take them."""
-        sock = self._socket
         while True:
-            # After a full read the kernel has probably more; else it surely has not,
-            # and to try would be a wasted system call.
-            if not self._eager_reads:
-                if sock.fileno() < 0:
-                    raise trio.ClosedResourceError("this socket was closed")
-                await trio.lowlevel.wait_readable(sock)
-                self._eager_reads = MAX_EAGER_READS
+            if not self._readable or not self._eager_reads:
+                chunk = await self._wait()
+                if chunk is not None:
+                    return chunk
             try:
-                chunk = sock.recv(READ_BYTES)
+                chunk = self._socket.recv(READ_BYTES)
             except BlockingIOError:
-                self._eager_reads = 0
+                self._readable = NOTHING
             except OSError as error:
                 raise self._translated(error) from error
             else:
-                full = len(chunk) == READ_BYTES
-                self._eager_reads = self._eager_reads - 1 if full else 0
+                self._note_read(len(chunk))
                 return chunk
+
+    def _note_read(self, count: int) -> None:
+        """Conclude whether more is there: to try would be a wasted system call."""
+        if count == READ_BYTES:
+            self._eager_reads -= 1
+        elif self._readable == BYTES_ALONE:
+            self._readable = NOTHING
+        else:
+            self._eager_reads -= 1
+
+    async def _wait(self) -> bytes | None:
+        """Wait until there is something to read; return it, if it is read already."""
+        if self._wants_poller is not self._is_polled:
+            self._change_sides()
+        chunk: bytes | None = None
+        if not self._is_polled:
+            if self._socket.fileno() < 0:
+                raise trio.ClosedResourceError("this socket was closed")
+            await trio.lowlevel.wait_readable(self._socket)
+            self._readable = BYTES_ALONE  # asked anew each time, it need not be sure
+            self._note_wake()
+        elif self._readable:
+            await trio.lowlevel.checkpoint()
+        else:
+            self._reader = trio.lowlevel.current_task()
+            chunk = await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+        self._eager_reads = MAX_EAGER_READS
+        return chunk
+
+    def _stop_waiting(self, _: object) -> trio.lowlevel.Abort:
+        self._reader = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _note_wake(self) -> None:
+        poller = self._poller
+        poller.wakes += 1
+        self._wants_poller = poller.is_worth_it(self._woken_at, was=self._wants_poller)
+        self._woken_at = poller.wakes
+
+    # With the poller
+
+    def _change_sides(self) -> None:
+        fd = self._socket.fileno()
+        if fd < 0:
+            raise trio.ClosedResourceError("this socket was closed")
+        if self._is_polled:
+            self._poller.remove(fd)
+        else:
+            self._poller.add(fd, self._told)
+            self._readable = NOTHING  # or it will be told at once
+        self._is_polled = not self._is_polled
+
+    def _told(self, is_bytes_alone: bool) -> None:  # noqa: FBT001 - for the poller
+        """Something has come: tell the task that waits for it."""
+        if not is_bytes_alone:
+            self._readable = SOMETHING
+        elif not self._readable:
+            self._readable = BYTES_ALONE
+        if self._reader is not None:
+            self._note_wake()
+            if self._offer is None:
+                self._wake(None)
+            else:
+                self._read_now(self._reader, self._offer)
+
+    def _read_now(self, reader: trio.lowlevel.Task, offer: Offer) -> None:
+        """Read for the task that waits; if nothing is left to do for it, it waits on."""
+        for _ in range(MAX_EAGER_READS):
+            try:
+                chunk = self._socket.recv(READ_BYTES)
+            except BlockingIOError:
+                self._readable = NOTHING
+                return
+            except OSError as error:
+                # Kept for the task: only the first read tells of a reset.
+                broken = self._translated(error)
+                broken.__cause__ = error
+                self._wake(outcome.Error(broken))
+                return
+            self._note_read(len(chunk))
+            if not chunk:
+                self._wake(outcome.Value(chunk))
+                return
+            is_done = offer(chunk, reader)
+            if self._reader is not reader:
+                return  # it has been cancelled, or sent away, meanwhile
+            if not is_done:
+                self.interrupt_receive()
+                return
+            if not self._readable:
+                return
+        self.interrupt_receive()  # others have their turn before it goes on
+
+    def _wake(self, result: outcome.Outcome[bytes] | None) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            if result is None:
+                trio.lowlevel.reschedule(reader)
+            else:
+                trio.lowlevel.reschedule(reader, result)
+
+    def offer_to(self, offer: Offer | None) -> None:
+        """Offer to read for the task that waits, while the poller tells this socket."""
+        self._offer = offer
 
     def interrupt_receive(self) -> None:
         """Wake the reader; the socket stays open."""
-        if self._socket.fileno() >= 0:
+        if self._reader is not None:
+            interrupted = trio.ClosedResourceError("receiving was interrupted")
+            self._wake(outcome.Error(interrupted))
+        elif self._socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self._socket)
+
+    # Without waiting
 
     def is_quiet(self) -> bool:
         """Ask the kernel, which has neither bytes nor an end to tell of."""
@@ -139,8 +265,17 @@ class SocketTransport:
     async def aclose(self) -> None:
         """Close: FIN, or RST where received bytes are left unread."""
         if self._socket.fileno() >= 0:
+            self._leave_poller()
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
+
+    def _leave_poller(self) -> None:
+        self._poller.sockets -= 1
+        if self._is_polled:
+            self._poller.remove(self._socket.fileno())
+            self._is_polled = False
+        if self._reader is not None:
+            self.interrupt_receive()
 
     async def abort(self) -> None:
         """Close with RST."""
@@ -150,5 +285,6 @@ class SocketTransport:
 
     def release(self) -> trio.abc.Stream:
         """Make a stream of Trio's of the socket, which is not this one's any more."""
+        self._leave_poller()
         sock = socket.socket(fileno=self._socket.detach())
         return trio.SocketStream(trio.socket.from_stdlib_socket(sock))

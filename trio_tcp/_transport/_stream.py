@@ -11,7 +11,7 @@ import trio
 from trio_tcp._address import Address, from_sockaddr
 from trio_tcp._transport._socket import LINGER_ZERO
 from trio_tcp._transport._tls_info import TlsInfo
-from trio_tcp._transport._transport import READ_BYTES
+from trio_tcp._transport._transport import READ_BYTES, Offer
 
 __all__ = ["StreamTransport", "SupportsLook", "SupportsReset"]
 
@@ -93,6 +93,9 @@ class StreamTransport:
         """Cancel the read at hand."""
         if self._reading is not None:
             self._reading.cancel()
+
+    def offer_to(self, offer: Offer | None) -> None:
+        """Nothing would be saved here."""
 
     def is_quiet(self) -> bool:
         """Ask the socket, or the stream, if it can tell; Trio's cannot."""

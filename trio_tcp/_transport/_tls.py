@@ -28,7 +28,7 @@ from trio_tcp._transport._tls_session import (
     TlsSession,
     is_server_context,
 )
-from trio_tcp._transport._transport import Transport
+from trio_tcp._transport._transport import Offer, Transport
 
 __all__ = ["TlsTransport", "is_server_context"]
 
@@ -232,6 +232,9 @@ class TlsTransport:
     def interrupt_receive(self) -> None:
         """Wake the task that waits for bytes."""
         self._inner.interrupt_receive()
+
+    def offer_to(self, offer: Offer | None) -> None:
+        """Nothing would be saved here."""
 
     def is_quiet(self) -> bool:
         """Look here first, then below."""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final, Protocol, TypeAlias
 
 import trio
 
 from trio_tcp._address import Address
 from trio_tcp._transport._tls_info import TlsInfo
 
-__all__ = ["READ_BYTES", "Transport"]
+__all__ = ["READ_BYTES", "Offer", "Transport"]
 
 READ_BYTES: Final = 64 << 10
 """How much is read at once, at most: the read-ahead of every transport. The size that
 Trio and asyncio settled on; more gains nothing on loopback."""
+
+Offer: TypeAlias = Callable[[bytes, trio.lowlevel.Task], bool]
+"""Takes bytes for a task that waits for them in `Transport.receive_some`.
+
+It returns True if the task may wait on, as nothing is left for it to do. It must not
+raise, and may be called in a system task."""
 
 
 class Transport(Protocol):
@@ -55,6 +62,14 @@ class Transport(Protocol):
 
     def interrupt_receive(self) -> None:
         """Wake the task that waits in `receive_some`, which then raises."""
+        ...
+
+    def offer_to(self, offer: Offer | None) -> None:
+        """Let bytes be taken for a waiting task, where that saves waking it.
+
+        A transport may ignore this. Where ``offer`` has left something to do,
+        `receive_some` raises, as if interrupted.
+        """
         ...
 
     def is_quiet(self) -> bool:

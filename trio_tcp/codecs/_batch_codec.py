@@ -11,15 +11,23 @@ to it. So no rule is written twice, and `Decoder` may use it or not.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from trio_tcp.codecs._codec import Codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["BATCH_BYTES", "BATCH_MESSAGES", "BatchCodec"]
+__all__ = [
+    "BATCH_BYTES",
+    "BATCH_MESSAGES",
+    "BatchCodec",
+    "DecodeBatch",
+    "batch_codec",
+]
 
+T = TypeVar("T")
 In_co = TypeVar("In_co", covariant=True)
 Out_contra = TypeVar("Out_contra", contravariant=True)
 
@@ -31,12 +39,17 @@ BATCH_BYTES: Final = 4096
 """How much is looked at for a batch where counting messages is not the natural bound:
 about 64 messages of 64 bytes."""
 
+DecodeBatch: TypeAlias = Callable[[bytes, int], tuple[list[T], int]]
+"""The type of ``decode_batch``."""
+
 
 class BatchCodec(Codec[In_co, Out_contra], Protocol[In_co, Out_contra]):
     """A codec that can also take many whole messages out of one chunk.
 
     Only for one whose messages do not depend on those before them: ``decode`` can be
     called anew at any boundary.
+
+    Where only some options of a codec allow it, ``decode_batch`` is None with others.
     """
 
     def decode_batch(self, data: bytes, start: int, /) -> tuple[list[In_co], int]:
@@ -59,3 +72,10 @@ class BatchCodec(Codec[In_co, Out_contra], Protocol[In_co, Out_contra]):
         of a ``decode_batch`` that has returned that many messages or more.
         """
         ...
+
+
+def batch_codec(codec: Codec[T, Any]) -> BatchCodec[T, Any] | None:
+    """Return the codec if it can decode many messages at once, or else None."""
+    if getattr(codec, "decode_batch", None) is None:
+        return None
+    return cast("BatchCodec[T, Any]", codec)

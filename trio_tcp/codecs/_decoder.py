@@ -12,16 +12,17 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Generic, Never, TypeVar, cast, final
+from typing import TYPE_CHECKING, Generic, Never, TypeVar, final
 
 from trio_tcp._errors import MalformedMessageError, TruncatedError
+from trio_tcp.codecs._batch_codec import batch_codec
 from trio_tcp.codecs._buffer import Buffer
 from trio_tcp.codecs._codec import NEED_MORE, NeedMore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trio_tcp.codecs._batch_codec import BatchCodec
+    from trio_tcp.codecs._batch_codec import DecodeBatch
     from trio_tcp.codecs._codec import Codec
 
 __all__ = ["Decoder"]
@@ -51,6 +52,7 @@ class Decoder(Generic[In]):
         "_batch_size",
         "_batch_start",
         "_codec",
+        "_decode_batch",
         "_ending",
         "_error",
         "_items",
@@ -63,7 +65,10 @@ class Decoder(Generic[In]):
         self.buffer: Buffer = Buffer() if buffer is None else buffer
         self.ready: deque[In] = deque()
         self._codec = codec
-        self._batch_codec = _batch_codec(codec)
+        self._batch_codec = batch_codec(codec)
+        self._decode_batch: DecodeBatch[In] | None = (
+            None if self._batch_codec is None else self._batch_codec.decode_batch
+        )
         self._batch_start = 0
         self._batch_size = 0
         # None between two messages, where the codec need not remember anything.
@@ -80,9 +85,17 @@ class Decoder(Generic[In]):
             RuntimeError: a message was returned, but not yet `NEED_MORE`. The codec
                 may be in the middle of bytes that are at hand.
         """
-        if self.buffer.start != self._waiting_at:
+        buffer = self.buffer
+        start = buffer.start
+        if start != self._waiting_at:
             raise RuntimeError("feed only after next_message has returned NEED_MORE")
-        self.buffer.feed(chunk)
+        if start == len(buffer.data):
+            # As `Buffer.feed` does it, without the call: between messages, the rule.
+            buffer.data = chunk
+            buffer.start = 0
+            buffer.cursor -= start
+        else:
+            buffer.feed(chunk)
         self._waiting_at = 0
 
     def let_go(self) -> None:
@@ -111,15 +124,15 @@ class Decoder(Generic[In]):
         if self.ready:
             return self.ready.popleft()
         if self._items is None:
-            if self._batch_codec is not None:
-                buffer = self.buffer
-                if buffer.start < len(buffer.data):
-                    if self._decode_batch(self._batch_codec):
-                        return self.ready.popleft()
-                elif not self._ending:
-                    self._waiting_at = buffer.start
+            buffer = self.buffer
+            if self._decode_batch is not None:
+                start = buffer.start
+                if start < len(buffer.data):
+                    return self._next_of_batch(self._decode_batch, start)
+                if not self._ending:
+                    self._waiting_at = start
                     return NEED_MORE
-            self._items = self._codec.decode(self.buffer)
+            self._items = self._codec.decode(buffer)
         return self._next_item(self._items)
 
     def rewind(self) -> None:
@@ -136,17 +149,24 @@ class Decoder(Generic[In]):
             buffer.start = buffer.cursor = start
             self.ready.clear()
 
-    def _decode_batch(self, codec: BatchCodec[In, Never]) -> bool:
-        """Decode messages ahead; False if there are none that are easy to have."""
+    def _next_of_batch(
+        self, decode_batch: DecodeBatch[In], start: int
+    ) -> In | NeedMore:
+        """Decode messages ahead, or let the generator begin where none is easy."""
         buffer = self.buffer
-        start = buffer.start
-        messages, end = codec.decode_batch(buffer.as_bytes(), start)
+        data = buffer.data
+        if not isinstance(data, bytes):
+            data = buffer.as_bytes()
+        messages, end = decode_batch(data, start)
         if not messages:
-            return False
-        self._batch_start, self._batch_size = start, len(messages)
+            self._items = self._codec.decode(buffer)
+            return self._next_item(self._items)
         buffer.start = buffer.cursor = end
+        if len(messages) == 1:
+            return messages[0]
+        self._batch_start, self._batch_size = start, len(messages)
         self.ready.extend(messages)
-        return True
+        return self.ready.popleft()
 
     def _next_item(self, items: Iterator[In | NeedMore]) -> In | NeedMore:
         """Let the codec's generator go on."""
@@ -182,9 +202,3 @@ class Decoder(Generic[In]):
             self._error = TruncatedError(len(buffer.data) - buffer.start)
             raise self._error
         return NEED_MORE
-
-
-def _batch_codec(codec: Codec[In, Never]) -> BatchCodec[In, Never] | None:
-    if hasattr(codec, "decode_batch"):
-        return cast("BatchCodec[In, Never]", codec)
-    return None

@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Final, final
 import attrs
 
 from trio_tcp._errors import EncodeError, FrameTooLargeError, MessageTooLargeError
+from trio_tcp.codecs._batch_codec import BATCH_BYTES, BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
 from trio_tcp.codecs._limits import DEFAULT_MAX_LINE_BYTES, positive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trio_tcp.codecs._buffer import Buffer
 
 __all__ = ["Delimited"]
@@ -76,6 +79,8 @@ class Delimited:
         ]
     )
     max_bytes: int = attrs.field(validator=positive)
+    _pattern: re.Pattern[bytes] | None = attrs.field(init=False, repr=False, eq=False)
+    _window_bytes: int = attrs.field(init=False, repr=False, eq=False)
 
     def __init__(
         self,
@@ -86,6 +91,16 @@ class Delimited:
     ) -> None:
         self.__attrs_init__((delimiter, *more), max_bytes)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - attrs makes it
 
+    def __attrs_post_init__(self) -> None:
+        """Find out once what each message needs."""
+        several = len(self.delimiters) > 1
+        pattern = re.compile(b"|".join(map(re.escape, self.delimiters)))
+        # No message in a piece of this size can be too large.
+        window_bytes = min(BATCH_BYTES, self.max_bytes + min(map(len, self.delimiters)))
+        # The way that attrs has for what follows from the options of a frozen class.
+        object.__setattr__(self, "_pattern", pattern if several else None)
+        object.__setattr__(self, "_window_bytes", window_bytes)
+
     def encode(self, message: bytes, /) -> bytes:
         """Put the first delimiter behind the message.
 
@@ -94,12 +109,12 @@ class Delimited:
             EncodeError: it contains a delimiter, or forms one with the delimiter
                 behind it (``xa`` before ``aa``), and would not arrive whole.
         """
-        if len(message) > self.max_bytes:
-            raise MessageTooLargeError(len(message), self.max_bytes, "max_bytes")
+        size = len(message)
+        if size > self.max_bytes:
+            raise MessageTooLargeError(size, self.max_bytes, "max_bytes")
         frame = message + self.delimiters[0]
-        end = len(message)
         for delimiter in self.delimiters:
-            if -1 < frame.find(delimiter) < end:
+            if -1 < frame.find(delimiter) < size:
                 raise EncodeError(
                     f"this message would end too early: a delimiter ({delimiter!r}) "
                     f"begins in it"
@@ -111,6 +126,21 @@ class Delimited:
         if len(self.delimiters) == 1:
             return self._decode_one(buffer)
         return self._decode_several(buffer)
+
+    def decode_batch(self, data: bytes, start: int, /) -> tuple[list[bytes], int]:
+        """Return the messages that are whole: see `BatchCodec`."""
+        window = data[start : start + self._window_bytes]
+        if self._pattern is None:
+            messages = window.split(self.delimiters[0], BATCH_MESSAGES)
+        else:
+            messages = self._pattern.split(window, BATCH_MESSAGES)
+        behind = messages.pop()  # the last delimiter
+        return messages, start + len(window) - len(behind)
+
+    def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
+        """Yield the index behind each message: see `BatchCodec`."""
+        pattern = re.compile(b"|".join(map(re.escape, self.delimiters)))
+        return (found.end() for found in pattern.finditer(data, start))
 
     def _decode_one(self, buffer: Buffer) -> Decoding[bytes]:
         (delimiter,), max_bytes = self.delimiters, self.max_bytes

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, final
 import attrs
 
 from trio_tcp._errors import EncodeError
+from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
 from trio_tcp.codecs._limits import positive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trio_tcp.codecs._buffer import Buffer
 
 __all__ = ["FixedLength"]
@@ -55,3 +58,16 @@ class FixedLength:
                 buffer.cursor = end
                 yield data[begin:end]
                 begin = end
+
+    def decode_batch(self, data: bytes, start: int, /) -> tuple[list[bytes], int]:
+        """Return the messages that are whole: see `BatchCodec`."""
+        size = self.size
+        count = (len(data) - start) // size
+        if count == 1:
+            return [data[start : start + size]], start + size
+        end = start + min(count, BATCH_MESSAGES) * size
+        return [data[at : at + size] for at in range(start, end, size)], end
+
+    def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
+        """Yield the index behind each message: see `BatchCodec`."""
+        return iter(range(start + self.size, len(data) + 1, self.size))

@@ -13,7 +13,9 @@ from trio_tcp.codecs._msgspec import missing_msgspec
 
 if TYPE_CHECKING:
     import builtins
+    from collections.abc import Iterator
 
+    from trio_tcp.codecs._batch_codec import DecodeBatch
     from trio_tcp.codecs._buffer import Buffer
     from trio_tcp.codecs._codec import Decoding
 
@@ -96,3 +98,15 @@ class Json(Codec[T, T]):
     def decode(self, buffer: Buffer, /) -> Decoding[T]:
         """Yield the document of each frame as ``type``."""
         return self._mapped.decode(buffer)
+
+    @property
+    def decode_batch(self) -> DecodeBatch[T] | None:
+        """A function that returns messages that are whole: see `BatchCodec`.
+
+        None if the framing has none.
+        """
+        return self._mapped.decode_batch
+
+    def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
+        """Yield the index behind each message: see `BatchCodec`."""
+        return self._mapped.boundaries(data, start)

@@ -10,7 +10,7 @@ were cut, also for where the limit on garbage is reached.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, final
 
 import attrs
 
@@ -21,16 +21,17 @@ from trio_tcp._errors import (
     InvalidFrameError,
     MessageTooLargeError,
 )
+from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
+from trio_tcp.codecs._integers import READ, ByteOrder, IntegerSize, layout
 from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES, not_negative, positive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trio_tcp.codecs._buffer import Buffer
 
 __all__ = ["LengthField"]
-
-FieldSize: TypeAlias = Literal[1, 2, 3, 4, 8]
-ByteOrder: TypeAlias = Literal["big", "little"]
 
 is_bytes = attrs.validators.instance_of(bytes)
 is_int = attrs.validators.instance_of(int)
@@ -89,7 +90,7 @@ class LengthField:
     """
 
     offset: int = attrs.field(default=0, validator=not_negative, kw_only=True)
-    size: FieldSize = attrs.field(
+    size: IntegerSize = attrs.field(
         default=4, validator=attrs.validators.in_((1, 2, 3, 4, 8)), kw_only=True
     )
     byteorder: ByteOrder = attrs.field(
@@ -109,6 +110,7 @@ class LengthField:
     header_bytes: int = attrs.field(init=False, repr=False, eq=False)
     smallest_bytes: int = attrs.field(init=False, repr=False, eq=False)
     largest_bytes: int = attrs.field(init=False, repr=False, eq=False)
+    _layout: str = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         """Refuse a layout that no frame can have."""
@@ -133,6 +135,7 @@ class LengthField:
         object.__setattr__(self, "header_bytes", header)
         object.__setattr__(self, "smallest_bytes", smallest)
         object.__setattr__(self, "largest_bytes", largest)
+        object.__setattr__(self, "_layout", layout(self.size, self.byteorder))
 
     def encode(self, message: bytes, /) -> bytes:
         """Put the header before the message, with its length, and the trailer behind.
@@ -199,6 +202,36 @@ class LengthField:
                 buffer.cursor = end
                 yield data[begin + skip : end - trailer]
                 begin = end
+
+    def decode_batch(self, data: bytes, start: int, /) -> tuple[list[bytes], int]:
+        """Return the messages that are whole: see `BatchCodec`."""
+        magic, offset, header_bytes = self.magic, self.offset, self.header_bytes
+        least, most, read = self.smallest_bytes, self.max_bytes, READ[self._layout]
+        skip, trailer = self.strip_header, self.strip_trailer
+        shortest = header_bytes + self.adjustment
+        available = len(data)
+        messages: list[bytes] = []
+        while start + header_bytes <= available:
+            (length,) = read(data, start + offset)
+            total = shortest + length
+            end = start + total
+            if end > available or not least <= total <= most:
+                break
+            if magic and not data.startswith(magic, start):
+                break
+            messages.append(data[start + skip : end - trailer])
+            start = end
+            if len(messages) == BATCH_MESSAGES:
+                break
+        return messages, start
+
+    def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
+        """Yield the index behind each message: see `BatchCodec`."""
+        read, shortest = READ[self._layout], self.header_bytes + self.adjustment
+        while True:
+            (length,) = read(data, start + self.offset)
+            start += shortest + length
+            yield start
 
     def _no_magic(self) -> FramingError:
         return InvalidFrameError(f"a frame does not begin with magic {self.magic!r}")

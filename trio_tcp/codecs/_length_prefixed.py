@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import struct
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, final
 
 import attrs
 
 from trio_tcp._errors import FrameTooLargeError, MessageTooLargeError
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
+from trio_tcp.codecs._integers import READ, ByteOrder, IntegerSize, layout
 from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES, positive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from trio_tcp.codecs._buffer import Buffer
 
 __all__ = ["LengthPrefixed"]
-
-PrefixSize: TypeAlias = Literal[1, 2, 3, 4, 8]
-ByteOrder: TypeAlias = Literal["big", "little"]
-
-
-def _unpacker(size: PrefixSize, order: ByteOrder) -> Callable[[bytes, int], Any]:
-    """Return a function that reads an integer, as a tuple, at an index."""
-    if size == 3:  # noqa: PLR2004 - struct has a letter for each of the other sizes
-        return lambda data, begin: (int.from_bytes(data[begin : begin + 3], order),)
-    letter = {1: "B", 2: "H", 4: "I", 8: "Q"}[size]
-    return struct.Struct((">" if order == "big" else "<") + letter).unpack_from
 
 
 @final
@@ -49,7 +38,7 @@ class LengthPrefixed:
         LengthPrefixed().encode(b"hello")  # b"\x00\x00\x00\x05hello"
     """
 
-    prefix_size: PrefixSize = attrs.field(
+    prefix_size: IntegerSize = attrs.field(
         default=4, validator=attrs.validators.in_((1, 2, 3, 4, 8))
     )
     byteorder: ByteOrder = attrs.field(
@@ -58,6 +47,12 @@ class LengthPrefixed:
     max_bytes: int = attrs.field(
         default=DEFAULT_MAX_FRAME_BYTES, validator=positive, kw_only=True
     )
+    _layout: str = attrs.field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Look up once what each message needs."""
+        # The way that attrs has for what follows from the options of a frozen class.
+        object.__setattr__(self, "_layout", layout(self.prefix_size, self.byteorder))
 
     def encode(self, message: bytes, /) -> bytes:
         """Put the length before the message.
@@ -77,7 +72,7 @@ class LengthPrefixed:
     def decode(self, buffer: Buffer, /) -> Decoding[bytes]:
         """Yield each message without its prefix."""
         prefix_size, max_bytes = self.prefix_size, self.max_bytes
-        unpack = _unpacker(prefix_size, self.byteorder)
+        read = READ[self._layout]
         wanted: int = prefix_size
         while True:
             while len(buffer.data) - buffer.cursor < wanted:
@@ -87,7 +82,7 @@ class LengthPrefixed:
             wanted = prefix_size
             # This loop takes whole messages out of one chunk.
             while (body := begin + prefix_size) <= available:
-                (size,) = unpack(data, begin)
+                (size,) = read(data, begin)
                 if size > max_bytes:
                     raise FrameTooLargeError(size, max_bytes, "max_bytes")
                 end = body + size
@@ -100,11 +95,11 @@ class LengthPrefixed:
     def decode_batch(self, data: bytes, start: int, /) -> tuple[list[bytes], int]:
         """Return the messages that are whole: see `BatchCodec`."""
         prefix_size, max_bytes = self.prefix_size, self.max_bytes
-        unpack = _unpacker(prefix_size, self.byteorder)
+        read = READ[self._layout]
         available = len(data)
         messages: list[bytes] = []
         while (body := start + prefix_size) <= available:
-            (size,) = unpack(data, start)
+            (size,) = read(data, start)
             end = body + size
             if end > available or size > max_bytes:
                 break
@@ -116,8 +111,8 @@ class LengthPrefixed:
 
     def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
         """Yield the index behind each message: see `BatchCodec`."""
-        unpack = _unpacker(self.prefix_size, self.byteorder)
+        read = READ[self._layout]
         while True:
-            (size,) = unpack(data, start)
+            (size,) = read(data, start)
             start += self.prefix_size + size
             yield start

@@ -4,8 +4,9 @@ The limit counts the bytes of a line without its terminator. A carriage return a
 end of what has arrived is not counted yet, as the line feed that makes it a part of
 the terminator may be the next byte.
 
-As in ``_delimited.py``, lines are taken out of the chunk by `bytes.split`, a part of
-the chunk at a time.
+As in ``_delimited.py``, lines are taken out of the chunk by ``split``, a part of the
+chunk at a time. Where the encoding allows it, a batch decodes the text of all its lines
+at once, and splits that.
 """
 
 from __future__ import annotations
@@ -21,19 +22,24 @@ from trio_tcp._errors import (
     MalformedMessageError,
     MessageTooLargeError,
 )
+from trio_tcp.codecs._batch_codec import BATCH_BYTES, BATCH_MESSAGES, DecodeBatch
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
 from trio_tcp.codecs._limits import DEFAULT_MAX_LINE_BYTES, positive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trio_tcp.codecs._buffer import Buffer
 
 __all__ = ["Lines"]
 
+LINE_FEED: Final = 0x0A
 CARRIAGE_RETURN: Final = 0x0D
 
 EXACT_ENCODINGS: Final = frozenset({"utf-8", "utf8", "ascii", "latin-1"})
 """Where all text that can be encoded arrives as it was. Some others, as Python has
-them, are not exact: in Shift JIS, the sign of the yen arrives as a backslash."""
+them, are not exact: in Shift JIS, the sign of the yen arrives as a backslash. In these,
+the text of many lines is also the same whether they are decoded together or apart."""
 
 SPLIT_BYTES: Final = 2048
 """How much is split at a time: enough that a search and a slice for it do not show
@@ -101,6 +107,17 @@ class Lines:
     max_bytes: int = attrs.field(
         default=DEFAULT_MAX_LINE_BYTES, validator=positive, kw_only=True
     )
+    _line_end: bytes = attrs.field(init=False, repr=False, eq=False)
+    _is_exact: bool = attrs.field(init=False, repr=False, eq=False)
+    _window_bytes: int = attrs.field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Find out once what each message needs."""
+        # The way that attrs has for what follows from the options of a frozen class.
+        object.__setattr__(self, "_line_end", self.newline.encode("ascii"))
+        object.__setattr__(self, "_is_exact", self.encoding in EXACT_ENCODINGS)
+        # No line in a piece of this size can be too long.
+        object.__setattr__(self, "_window_bytes", min(BATCH_BYTES, self.max_bytes + 1))
 
     def encode(self, message: str, /) -> bytes:
         r"""Encode the text, and put a line end behind it.
@@ -116,13 +133,13 @@ class Lines:
             raise EncodeError(f"this line cannot be encoded: {error}") from error
         if len(line) > self.max_bytes:
             raise MessageTooLargeError(len(line), self.max_bytes, "max_bytes")
-        if b"\n" in line:
+        if LINE_FEED in line:
             raise EncodeError(r"a line cannot contain \n: it would arrive as two")
-        if line.endswith(b"\r"):
+        if line[-1:] == b"\r":
             raise EncodeError(r"a line cannot end in \r: it would arrive without")
-        if self.encoding not in EXACT_ENCODINGS:
+        if not self._is_exact:
             self._check_exact(message, line)
-        return line + self.newline.encode("ascii")
+        return line + self._line_end
 
     def _check_exact(self, message: str, line: bytes) -> None:
         """Refuse text that the encoding changes."""
@@ -155,6 +172,34 @@ class Lines:
                 buffer.cursor = len(data)
                 yield self._text(bytes(data[begin:]))
             yield NEED_MORE
+
+    @property
+    def decode_batch(self) -> DecodeBatch[str] | None:
+        """A function that returns the lines that are whole: see `BatchCodec`.
+
+        None for encodings where lines cannot be decoded together.
+        """
+        return self._decode_batch if self._is_exact else None
+
+    def _decode_batch(self, data: bytes, start: int) -> tuple[list[str], int]:
+        window = data[start : start + self._window_bytes]
+        size = window.rfind(b"\n") + 1
+        try:
+            text = window[:size].decode(self.encoding)
+        except UnicodeDecodeError as error:
+            size = window.rfind(b"\n", 0, error.start) + 1
+            text = window[:size].decode(self.encoding)
+        if "\r" in text:
+            text = text.replace("\r\n", "\n")
+        lines = text.split("\n", BATCH_MESSAGES)
+        if lines.pop():  # more lines than that, behind these
+            size -= len(window[:size].split(b"\n", BATCH_MESSAGES).pop())
+        return lines, start + size
+
+    def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
+        """Yield the index behind each line: see `BatchCodec`."""
+        while start := data.find(b"\n", start) + 1:
+            yield start
 
     def _text(self, line: bytes) -> str:
         if len(line) > self.max_bytes:

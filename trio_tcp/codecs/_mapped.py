@@ -20,15 +20,17 @@ A protobuf message with its length before it, and a checksum behind each frame::
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import attrs
 
 from trio_tcp._errors import EncodeError, MalformedMessageError
+from trio_tcp.codecs._batch_codec import BatchCodec, DecodeBatch, batch_codec
 from trio_tcp.codecs._codec import NEED_MORE, Codec, Decoding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from trio_tcp.codecs._buffer import Buffer
 
@@ -65,6 +67,9 @@ class Mapped(Codec[In, Out]):
     framing: Codec[Any, Any]
     _decode: Callable[[Any], In]
     _encode: Callable[[Out], Any]
+    _batches: BatchCodec[Any, Any] | None = attrs.field(
+        init=False, repr=False, eq=False
+    )
 
     def __init__(
         self,
@@ -76,6 +81,11 @@ class Mapped(Codec[In, Out]):
         # What a frame is concerns these three alone: checked here, and not a part of
         # the type of this codec.
         self.__attrs_init__(framing, decode, encode)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - attrs makes it
+
+    def __attrs_post_init__(self) -> None:
+        """Find out once whether the framing can decode many messages at once."""
+        # The way that attrs has for what follows from the options of a frozen class.
+        object.__setattr__(self, "_batches", batch_codec(self.framing))
 
     def encode(self, message: Out, /) -> bytes:
         """Turn the message into one of the framing, and encode that.
@@ -109,3 +119,29 @@ class Mapped(Codec[In, Out]):
                     f"a message cannot be decoded: {_describe(error)}"
                 ) from error
             yield message
+
+    @property
+    def decode_batch(self) -> DecodeBatch[In] | None:
+        """A function that returns messages that are whole: see `BatchCodec`.
+
+        None if the framing has none.
+        """
+        return None if self._batches is None else self._decode_batch
+
+    def _decode_batch(self, data: bytes, start: int) -> tuple[list[In], int]:
+        assert self._batches is not None
+        frames, end = self._batches.decode_batch(data, start)
+        decode = self._decode
+        messages: list[In] = []
+        try:
+            for frame in frames:
+                messages.append(decode(frame))  # noqa: PERF401 - kept on exception
+        except Exception:  # noqa: BLE001 - the other `decode` raises it again
+            ends = islice(self.boundaries(data, start), len(messages))
+            end = max(ends, default=start)
+        return messages, end
+
+    def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
+        """Yield the index behind each message: see `BatchCodec`."""
+        assert self._batches is not None
+        return self._batches.boundaries(data, start)

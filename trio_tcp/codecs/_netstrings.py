@@ -16,16 +16,24 @@ from trio_tcp._errors import (
     InvalidFrameError,
     MessageTooLargeError,
 )
+from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
 from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES, positive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trio_tcp.codecs._buffer import Buffer
 
 __all__ = ["Netstrings"]
 
 
 COMMA: Final = ord(",")
+
+LENGTH: Final = re.compile(b"(0|[1-9][0-9]*):")
+
+BATCH_PREFIX_BYTES: Final = 20
+"""Enough for the length of whatever may stand in one chunk."""
 
 
 @final
@@ -63,7 +71,7 @@ class Netstrings:
     def decode(self, buffer: Buffer, /) -> Decoding[bytes]:
         """Yield each message without length and comma."""
         max_bytes = self.max_bytes
-        read_length = re.compile(b"(0|[1-9][0-9]*):").match
+        read_length = LENGTH.match
         prefix_size = len(str(max_bytes)) + 1
         wanted = 1
         while True:
@@ -91,6 +99,32 @@ class Netstrings:
                     raise InvalidFrameError("no comma at the end of a netstring")
                 buffer.cursor = begin = end + 1
                 yield data[body:end]
+
+    def decode_batch(self, data: bytes, start: int, /) -> tuple[list[bytes], int]:
+        """Return the messages that are whole: see `BatchCodec`."""
+        max_bytes = self.max_bytes
+        read_length = LENGTH.match
+        available = len(data)
+        messages: list[bytes] = []
+        while start < available:
+            length = read_length(data, start, start + BATCH_PREFIX_BYTES)
+            if not length:
+                break
+            size, body = int(length[1]), length.end()
+            end = body + size
+            if size > max_bytes or end >= available or data[end] != COMMA:
+                break
+            messages.append(data[body:end])
+            start = end + 1
+            if len(messages) == BATCH_MESSAGES:
+                break
+        return messages, start
+
+    def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
+        """Yield the index behind each message: see `BatchCodec`."""
+        while length := LENGTH.match(data, start):
+            start = length.end() + int(length[1]) + 1
+            yield start
 
     def _check_prefix(self, prefix: bytes) -> None:
         """Refuse what is not the beginning of a length within the limit."""

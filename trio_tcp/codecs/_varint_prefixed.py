@@ -15,10 +15,13 @@ from trio_tcp._errors import (
     InvalidFrameError,
     MessageTooLargeError,
 )
+from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
 from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES, positive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trio_tcp.codecs._buffer import Buffer
 
 __all__ = ["VarintPrefixed"]
@@ -37,6 +40,10 @@ def _write_varint(number: int) -> bytes:
         number >>= 7
     prefix.append(number)
     return bytes(prefix)
+
+
+SHORT: Final = tuple(map(_write_varint, range(MORE)))
+"""The prefixes of one byte."""
 
 
 def _read_varint(data: bytes, begin: int) -> tuple[int, int]:
@@ -82,6 +89,8 @@ class VarintPrefixed:
         size = len(message)
         if size > self.max_bytes:
             raise MessageTooLargeError(size, self.max_bytes, "max_bytes")
+        if size < MORE:
+            return SHORT[size] + message
         return _write_varint(size) + message
 
     def decode(self, buffer: Buffer, /) -> Decoding[bytes]:
@@ -110,3 +119,31 @@ class VarintPrefixed:
                     break
                 buffer.cursor = begin = end
                 yield data[body:end]
+
+    def decode_batch(self, data: bytes, start: int, /) -> tuple[list[bytes], int]:
+        """Return the messages that are whole: see `BatchCodec`."""
+        max_bytes = self.max_bytes
+        available = len(data)
+        messages: list[bytes] = []
+        while start < available:
+            size, body = data[start], start + 1
+            if size >= MORE:
+                # Longer than two bytes, it is not one of many in a chunk.
+                if body == available or data[body] >= MORE:
+                    break
+                size, body = size - MORE | data[body] << 7, body + 1
+            end = body + size
+            if end > available or size > max_bytes:
+                break
+            messages.append(data[body:end])
+            start = end
+            if len(messages) == BATCH_MESSAGES:
+                break
+        return messages, start
+
+    def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
+        """Yield the index behind each message: see `BatchCodec`."""
+        while True:
+            size, body = _read_varint(data, start)
+            start = body + size
+            yield start

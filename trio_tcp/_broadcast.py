@@ -1,0 +1,101 @@
+"""One message to many connections: encoded once, and sent to each that can take it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import trio
+
+from trio_tcp._connection import Connection
+from trio_tcp._errors import ConnectionFault
+
+__all__ = ["broadcast", "broadcast_nowait"]
+
+Out = TypeVar("Out")
+
+
+async def broadcast(message: Out, connections: Iterable[Connection[Any, Out]]) -> None:
+    """Accept one message for delivery on many connections.
+
+    Where there is room, it is accepted at once, and goes out in the next pass of the
+    scheduler, in one piece with what else is accepted until then. After that this waits
+    for those that have no room (64 KiB are queued), so that a slow peer slows down
+    whoever broadcasts, and loses nothing. To leave slow ones behind instead, use
+    `broadcast_nowait`.
+
+    Connections that have ended, or end meanwhile, are left out: there is no error.
+
+    Args:
+        message: encoded once for each codec among the connections.
+        connections: which may change while this waits; those that are given count.
+
+    Raises:
+        EncodeError: a codec cannot carry this message; nothing was sent.
+
+    Cancellation:
+        Where there was room the message is accepted; of the others, a part.
+
+    Example::
+
+        async def relay(connection: trio_tcp.Connection[str, str]) -> None:
+            members.add(connection)
+            try:
+                async for line in connection:
+                    await trio_tcp.broadcast(line, members - {connection})
+            finally:
+                members.discard(connection)
+    """
+    await trio.lowlevel.checkpoint_if_cancelled()
+    slow = _accept(message, connections)
+    # Shielded: for many connections it is accepted, and Cancelled would deny it.
+    await trio.lowlevel.cancel_shielded_checkpoint()
+    for connection, data in slow:
+        outgoing = connection._outgoing  # noqa: SLF001 - as `Connection.send`
+        try:
+            if not outgoing.commit(data, gather=True):
+                await outgoing.wait_to_commit(data)
+        except ConnectionFault:
+            continue
+        outgoing.messages_sent += 1
+
+
+def broadcast_nowait(
+    message: Out, connections: Iterable[Connection[Any, Out]]
+) -> list[Connection[Any, Out]]:
+    """Accept one message for delivery on those connections that have room.
+
+    Returns:
+        The connections that had no room, as 64 KiB are queued: what to do with them is
+        up to the caller, such as to close them, or to send something newer later. Those
+        that have ended are left out, as by `broadcast`.
+
+    Raises:
+        EncodeError: a codec cannot carry this message; nothing was sent.
+    """
+    return [connection for connection, _ in _accept(message, connections)]
+
+
+def _accept(
+    message: Out, connections: Iterable[Connection[Any, Out]]
+) -> list[tuple[Connection[Any, Out], bytes]]:
+    """Let those accept it that have room; return the others, with their bytes."""
+    # All are encoded first: an error must leave nothing sent.
+    frames: dict[int, bytes] = {}
+    receivers = list(connections)
+    for connection in receivers:
+        codec = connection._codec  # noqa: SLF001 - as `Connection.send`
+        if id(codec) not in frames:
+            frames[id(codec)] = codec.encode(message)
+    full: list[tuple[Connection[Any, Out], bytes]] = []
+    for connection in receivers:
+        outgoing = connection._outgoing  # noqa: SLF001 - as above
+        if outgoing.closed:
+            continue
+        data = frames[id(connection._codec)]  # noqa: SLF001 - as above
+        # Gathered: it may be one of several that are sent to everybody.
+        if outgoing.commit(data, gather=True):
+            outgoing.messages_sent += 1
+        else:
+            full.append((connection, data))
+    return full
