@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import sys
 from collections import Counter
 from typing import Final, final
 
@@ -68,6 +69,13 @@ class Admission:
     def is_full(self) -> bool:
         """Whether all slots are taken."""
         return self.taken >= self._limits.max_connections
+
+    @property
+    def room(self) -> int:
+        """How many clients to accept now, at most: at least one, if only to refuse."""
+        if self._limits.max_connections == math.inf:
+            return sys.maxsize
+        return max(1, int(self._limits.max_connections) - self.taken)
 
     async def wait_for_room(self) -> None:
         """Wait until there is a free slot, where that is the policy.

@@ -26,7 +26,7 @@ from trio_tcp._handshake import shake_hands, tls_over
 from trio_tcp._options import Timeouts, Tls
 from trio_tcp._proxy_header import ProxyHeader
 from trio_tcp._proxy_protocol import ProxyProtocol, read_proxy_header
-from trio_tcp._transport import Transport, make_transport
+from trio_tcp._transport import Transport
 
 __all__ = ["Arrival", "Arrivals"]
 
@@ -53,8 +53,8 @@ class Arrival:
 
     __slots__ = ("header", "peer", "received", "stage", "transport")
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self.transport: Transport = make_transport(stream)
+    def __init__(self, transport: Transport) -> None:
+        self.transport: Transport = transport
         self.peer: Address | None = self.transport.peer
         self.received = b""
         self.header: ProxyHeader | None = None
@@ -100,14 +100,14 @@ class Arrivals:
         for scope in self.pending:
             scope.cancel()
 
-    async def see_in(self, stream: trio.abc.Stream) -> Arrival | None:
+    async def see_in(self, transport: Transport) -> Arrival | None:
         """See a client in, who has a slot.
 
         Returns:
             The client, whose address is counted; or None if it did not make it: its
             stream is closed, and the observer has been told.
         """
-        arrival = Arrival(stream)
+        arrival = Arrival(transport)
         if self._proxy_protocol is None and self.tls is None:
             # There is nothing to wait for, and so nothing to be cancelled.
             return await self._see_in(arrival)
@@ -183,9 +183,9 @@ class Arrivals:
 
     # Without a slot
 
-    async def refuse(self, stream: trio.abc.Stream, limit: str) -> None:
+    async def refuse(self, transport: Transport, limit: str) -> None:
         """Refuse a client; with the farewell, if the server is full."""
-        arrival = Arrival(stream)
+        arrival = Arrival(transport)
         farewell = self._admission.limits.farewell
         try:
             if limit == "max_connections" and farewell:

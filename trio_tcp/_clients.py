@@ -15,6 +15,7 @@ from trio_tcp._connection import Connection
 from trio_tcp._group import Group
 from trio_tcp._options import Timeouts
 from trio_tcp._serve_connection import Handler, serve_connection
+from trio_tcp._transport import Transport
 from trio_tcp.codecs import Codec
 
 __all__ = ["Clients"]
@@ -48,16 +49,16 @@ class Clients(Generic[In, Out]):
     nursery: trio.Nursery
     enlist: Callable[[Connection[Any, Any]], AbstractContextManager[None]]
 
-    def start(self, stream: trio.abc.Stream) -> None:
+    def start(self, transport: Transport) -> None:
         """Start to serve a client, or to refuse it."""
         if limit := self.admission.take():
-            self.nursery.start_soon(self.arrivals.refuse, stream, limit)
+            self.nursery.start_soon(self.arrivals.refuse, transport, limit)
         else:
-            self.nursery.start_soon(self._serve, stream, name=self.handler)
+            self.nursery.start_soon(self._serve, transport, name=self.handler)
 
-    async def _serve(self, stream: trio.abc.Stream) -> None:
+    async def _serve(self, transport: Transport) -> None:
         try:
-            if arrival := await self.arrivals.see_in(stream):
+            if arrival := await self.arrivals.see_in(transport):
                 try:
                     connection = Connection(
                         arrival.transport,

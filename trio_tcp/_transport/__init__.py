@@ -13,7 +13,9 @@ import socket
 
 import trio
 
+from trio_tcp._transport._acceptor import Acceptor, SocketAcceptor, StreamAcceptor
 from trio_tcp._transport._as_stream import TransportStream
+from trio_tcp._transport._poller import current_poller
 from trio_tcp._transport._socket import SocketTransport
 from trio_tcp._transport._stream import StreamTransport
 from trio_tcp._transport._tls import TlsTransport, is_server_context
@@ -22,10 +24,12 @@ from trio_tcp._transport._transport import READ_BYTES, Transport
 
 __all__ = [
     "READ_BYTES",
+    "Acceptor",
     "TlsInfo",
     "TlsTransport",
     "Transport",
     "is_server_context",
+    "make_acceptor",
     "make_transport",
 ]
 
@@ -36,7 +40,7 @@ def make_transport(stream: trio.abc.Stream) -> Transport:
         return transport
     # A custom socket factory (trio.socket.set_custom_socket_factory) makes sockets
     # that have no descriptor: only Trio's own class is sure to hold a real one.
-    if isinstance(stream, trio.SocketStream) and _is_trios(stream.socket):
+    if isinstance(stream, trio.SocketStream) and _is_direct(stream.socket):
         trios = stream.socket
         sock = socket.socket(trios.family, trios.type, trios.proto, trios.detach())
         # It is non-blocking already, but socket.setdefaulttimeout may have made Python
@@ -46,5 +50,14 @@ def make_transport(stream: trio.abc.Stream) -> Transport:
     return StreamTransport(stream)
 
 
-def _is_trios(sock: trio.socket.SocketType) -> bool:
-    return type(sock).__module__.partition(".")[0] == "trio"
+def make_acceptor(listener: trio.abc.Listener[trio.abc.Stream]) -> Acceptor:
+    """Make what accepts from a listener, as transports."""
+    if isinstance(listener, trio.SocketListener) and _is_direct(listener.socket):
+        return SocketAcceptor(listener)
+    return StreamAcceptor(listener, make_transport)
+
+
+def _is_direct(sock: trio.socket.SocketType) -> bool:
+    """Say whether a socket is to be used directly."""
+    is_trios = type(sock).__module__.partition(".")[0] == "trio"
+    return is_trios and current_poller().allows_sockets

@@ -5,8 +5,8 @@ Here a socket is registered once; one task waits for this epoll, through Trio, a
 all sockets for which something has come. With one active socket that is a detour by way
 of another task; with many it is shared by them.
 
-So `SocketTransport` asks `is_worth_it` before it waits: the one place where that is
-decided. Where there is no epoll, it never is.
+So `SocketTransport` asks `Poller.guess` and `Poller.is_worth_it`: the one place where
+that is decided. Where there is no epoll, it never is.
 
 What edges leave to those who use them (epoll(7)):
 
@@ -19,8 +19,8 @@ What edges leave to those who use them (epoll(7)):
 
 from __future__ import annotations
 
+import os
 import select
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, TypeAlias, final
@@ -28,6 +28,13 @@ from typing import Final, TypeAlias, final
 import trio
 
 __all__ = ["Poller", "current_poller"]
+
+VARIABLE: Final = "TRIO_TCP_TRANSPORT"
+"""An environment variable that overrules the choice, for tests and measurements."""
+
+CHOICES: Final = ("auto", "direct", "polled", "general")
+"""Each socket as is best for it; never by way of the poller; always; and all sockets as
+if they were any stream, of which nothing is known."""
 
 MANY: Final = 8
 """How many sockets are many. (Measured: below about 4 it loses, from 8 it wins.)"""
@@ -48,13 +55,32 @@ raise."""
 class Poller:
     """Tells sockets that something has come.
 
+    Args:
+        choice: of `CHOICES`.
+
     Attributes:
-        wakes: how many times a socket was found to have something, in all.
+        allows_sockets: whether sockets are to be used directly at all.
+        sockets: how many there are.
+        wakes: how many times one was found to have something, in all.
     """
 
-    __slots__ = ("_epoll", "_is_running", "_told", "sockets", "wakes")
+    __slots__ = (
+        "_choice",
+        "_epoll",
+        "_is_running",
+        "_told",
+        "allows_sockets",
+        "sockets",
+        "wakes",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, choice: str) -> None:
+        if choice not in CHOICES:
+            raise ValueError(f"{VARIABLE} is one of {', '.join(CHOICES)}: {choice!r}")
+        if choice == "auto" and not hasattr(select, "epoll"):
+            choice = "direct"
+        self._choice = choice
+        self.allows_sockets: bool = choice != "general"
         self._told: dict[int, Told] = {}
         self._epoll: select.epoll | None = None
         self._is_running = False
@@ -65,7 +91,9 @@ class Poller:
 
     def guess(self) -> bool:
         """Say whether this is worth it for a socket of which nothing is known yet."""
-        return sys.platform == "linux" and self.sockets >= MANY
+        if self._choice == "auto":
+            return self.sockets >= MANY
+        return self._choice == "polled"
 
     def is_worth_it(self, last_wake: int, *, was: bool) -> bool:
         """Say whether this is worth it, for a socket that has been woken just now.
@@ -76,8 +104,10 @@ class Poller:
             last_wake: what `wakes` was then.
             was: the last answer.
         """
+        if self._choice != "auto":
+            return was
         active = self.wakes - last_wake
-        return active > FEW if was else active >= MANY and sys.platform == "linux"
+        return active > FEW if was else active >= MANY
 
     # Telling
 
@@ -132,6 +162,6 @@ def current_poller() -> Poller:
     try:
         return _pollers.get()
     except LookupError:
-        poller = Poller()
+        poller = Poller(os.environ.get(VARIABLE, "auto"))
         _pollers.set(poller)
         return poller

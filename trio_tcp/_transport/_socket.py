@@ -50,6 +50,7 @@ class SocketTransport:
         "_eager_reads",
         "_is_polled",
         "_offer",
+        "_peer",
         "_poller",
         "_readable",
         "_reader",
@@ -58,8 +59,9 @@ class SocketTransport:
         "_woken_at",
     )
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, peer: Address | None = None) -> None:
         self._socket = sock
+        self._peer = peer
         self._readable = NOTHING
         self._eager_reads = 0
         self._poller = poller = current_poller()
@@ -80,6 +82,8 @@ class SocketTransport:
     @property
     def peer(self) -> Address | None:
         """Where it is connected to; None if the peer is gone already."""
+        if self._peer is not None:
+            return self._peer
         with suppress(OSError):
             return from_sockaddr(self._socket.family, self._socket.getpeername())
         return None

@@ -27,8 +27,7 @@ __all__ = [
     "batch_codec",
 ]
 
-T = TypeVar("T")
-In_co = TypeVar("In_co", covariant=True)
+In = TypeVar("In")
 Out_contra = TypeVar("Out_contra", contravariant=True)
 
 BATCH_MESSAGES: Final = 64
@@ -39,11 +38,11 @@ BATCH_BYTES: Final = 4096
 """How much is looked at for a batch where counting messages is not the natural bound:
 about 64 messages of 64 bytes."""
 
-DecodeBatch: TypeAlias = Callable[[bytes, int], tuple[list[T], int]]
+DecodeBatch: TypeAlias = Callable[[bytes, int], tuple[list[In], int]]
 """The type of ``decode_batch``."""
 
 
-class BatchCodec(Codec[In_co, Out_contra], Protocol[In_co, Out_contra]):
+class BatchCodec(Codec[In, Out_contra], Protocol[In, Out_contra]):
     """A codec that can also take many whole messages out of one chunk.
 
     Only for one whose messages do not depend on those before them: ``decode`` can be
@@ -52,7 +51,7 @@ class BatchCodec(Codec[In_co, Out_contra], Protocol[In_co, Out_contra]):
     Where only some options of a codec allow it, ``decode_batch`` is None with others.
     """
 
-    def decode_batch(self, data: bytes, start: int, /) -> tuple[list[In_co], int]:
+    def decode_batch(self, data: bytes, start: int, /) -> tuple[list[In], int]:
         """Decode the messages that are whole, from the boundary at ``start`` on.
 
         It looks at one piece of bounded size, about `BATCH_MESSAGES` or `BATCH_BYTES`,
@@ -74,8 +73,8 @@ class BatchCodec(Codec[In_co, Out_contra], Protocol[In_co, Out_contra]):
         ...
 
 
-def batch_codec(codec: Codec[T, Any]) -> BatchCodec[T, Any] | None:
+def batch_codec(codec: Codec[In, Any]) -> BatchCodec[In, Any] | None:
     """Return the codec if it can decode many messages at once, or else None."""
     if getattr(codec, "decode_batch", None) is None:
         return None
-    return cast("BatchCodec[T, Any]", codec)
+    return cast("BatchCodec[In, Any]", codec)

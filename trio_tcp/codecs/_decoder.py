@@ -127,9 +127,19 @@ class Decoder(Generic[In]):
             buffer = self.buffer
             if self._decode_batch is not None:
                 start = buffer.start
-                if start < len(buffer.data):
-                    return self._next_of_batch(self._decode_batch, start)
-                if not self._ending:
+                data = buffer.data
+                if start < len(data):
+                    if not isinstance(data, bytes):
+                        data = buffer.as_bytes()
+                    messages, end = self._decode_batch(data, start)
+                    if messages:
+                        buffer.start = buffer.cursor = end
+                        return (
+                            messages[0]
+                            if len(messages) == 1
+                            else self._first_of(messages, start)
+                        )
+                elif not self._ending:
                     self._waiting_at = start
                     return NEED_MORE
             self._items = self._codec.decode(buffer)
@@ -149,21 +159,8 @@ class Decoder(Generic[In]):
             buffer.start = buffer.cursor = start
             self.ready.clear()
 
-    def _next_of_batch(
-        self, decode_batch: DecodeBatch[In], start: int
-    ) -> In | NeedMore:
-        """Decode messages ahead, or let the generator begin where none is easy."""
-        buffer = self.buffer
-        data = buffer.data
-        if not isinstance(data, bytes):
-            data = buffer.as_bytes()
-        messages, end = decode_batch(data, start)
-        if not messages:
-            self._items = self._codec.decode(buffer)
-            return self._next_item(self._items)
-        buffer.start = buffer.cursor = end
-        if len(messages) == 1:
-            return messages[0]
+    def _first_of(self, messages: list[In], start: int) -> In:
+        """Keep the others for later."""
         self._batch_start, self._batch_size = start, len(messages)
         self.ready.extend(messages)
         return self.ready.popleft()

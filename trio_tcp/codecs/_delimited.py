@@ -1,8 +1,8 @@
 r"""Messages that end with a mark: ``hello 0a world 0a``.
 
-Messages are taken out of the chunk by `bytes.split`, which is more than twice as fast
-as to search for the end of each. Not out of the whole chunk: a decoder that is started
-anew after each malformed message would split the same bytes again and again.
+A batch is taken out of the chunk by `bytes.split`, which is several times as fast as to
+search for the end of each message. Not out of the whole chunk: a decoder that goes on
+behind each malformed message would split the same bytes again and again.
 
 Several delimiters must be such that a match can be decided on the bytes it consists
 of. With ``\r`` and ``\r\n``, a message that ends in ``\r`` would have to wait for the
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, final
 
 import attrs
 
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from trio_tcp.codecs._buffer import Buffer
 
 __all__ = ["Delimited"]
-
-SPLIT_BYTES: Final = 2048
-"""How much is split at a time: enough that a search and a slice for it do not show
-(a few % with messages of 64 bytes), little enough to be done again after an error."""
 
 
 def _decidable(
@@ -123,9 +119,21 @@ class Delimited:
 
     def decode(self, buffer: Buffer, /) -> Decoding[bytes]:
         """Yield each message without its delimiter."""
-        if len(self.delimiters) == 1:
-            return self._decode_one(buffer)
-        return self._decode_several(buffer)
+        max_bytes = self.max_bytes
+        longest = max(map(len, self.delimiters))
+        searched = 0
+        while True:
+            data, begin = buffer.data, buffer.cursor
+            found, end = self._find(data, begin + searched)
+            if found < 0:
+                searched = self._searched(len(data) - begin, longest)
+                yield NEED_MORE
+                continue
+            if found - begin > max_bytes:
+                raise FrameTooLargeError(None, max_bytes, "max_bytes")
+            searched = 0
+            buffer.cursor = end
+            yield bytes(data[begin:found])
 
     def decode_batch(self, data: bytes, start: int, /) -> tuple[list[bytes], int]:
         """Return the messages that are whole: see `BatchCodec`."""
@@ -142,48 +150,14 @@ class Delimited:
         pattern = re.compile(b"|".join(map(re.escape, self.delimiters)))
         return (found.end() for found in pattern.finditer(data, start))
 
-    def _decode_one(self, buffer: Buffer) -> Decoding[bytes]:
-        (delimiter,), max_bytes = self.delimiters, self.max_bytes
-        width = len(delimiter)
-        searched = 0
-        while True:
-            data, begin = buffer.data, buffer.cursor
-            found = data.find(delimiter, begin + searched)
-            while found >= 0:
-                stop = max(found + width, begin + SPLIT_BYTES)
-                messages = bytes(data[begin:stop]).split(delimiter)
-                del messages[-1]  # what is behind the last delimiter
-                for message in messages:
-                    size = len(message)
-                    if size > max_bytes:
-                        raise FrameTooLargeError(None, max_bytes, "max_bytes")
-                    buffer.cursor = begin = begin + size + width
-                    yield message
-                found = data.find(delimiter, begin)
-            searched = self._searched(len(data) - begin, width)
-            yield NEED_MORE
-
-    def _decode_several(self, buffer: Buffer) -> Decoding[bytes]:
-        max_bytes = self.max_bytes
-        longest = max(map(len, self.delimiters))
-        pattern = re.compile(b"(" + b"|".join(map(re.escape, self.delimiters)) + b")")
-        searched = 0
-        while True:
-            data, begin = buffer.data, buffer.cursor
-            found = pattern.search(data, begin + searched)
-            while found:
-                stop = max(found.end(), begin + SPLIT_BYTES)
-                parts = pattern.split(bytes(data[begin:stop]))
-                # Message, delimiter, message, delimiter, …, and what is behind them.
-                for message, delimiter in zip(parts[::2], parts[1::2], strict=False):
-                    size = len(message)
-                    if size > max_bytes:
-                        raise FrameTooLargeError(None, max_bytes, "max_bytes")
-                    buffer.cursor = begin = begin + size + len(delimiter)
-                    yield message
-                found = pattern.search(data, begin)
-            searched = self._searched(len(data) - begin, longest)
-            yield NEED_MORE
+    def _find(self, data: bytes | bytearray, begin: int) -> tuple[int, int]:
+        """Return where the next delimiter begins and ends, or a negative number."""
+        if self._pattern is None:
+            (delimiter,) = self.delimiters
+            found = data.find(delimiter, begin)
+            return found, found + len(delimiter)
+        match = self._pattern.search(data, begin)
+        return match.span() if match else (-1, -1)
 
     def _searched(self, size: int, width: int) -> int:
         """Return how many of the last bytes at hand need not be searched again.

@@ -158,8 +158,8 @@ class Lines:
             found = data.find(b"\n", begin + searched)
             while found >= 0:
                 stop = max(found + 1, begin + SPLIT_BYTES)
-                lines = bytes(data[begin:stop]).split(b"\n")
-                del lines[-1]  # what is behind the last line end
+                lines = bytes(data[begin:stop]).split(b"\n", BATCH_MESSAGES)
+                del lines[-1]  # what is behind the last of these line ends
                 for line in lines:
                     buffer.cursor = begin = begin + len(line) + 1
                     if line and line[-1] == CARRIAGE_RETURN:

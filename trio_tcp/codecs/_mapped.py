@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 import attrs
 
 from trio_tcp._errors import EncodeError, MalformedMessageError
-from trio_tcp.codecs._batch_codec import BatchCodec, DecodeBatch, batch_codec
+from trio_tcp.codecs._batch_codec import DecodeBatch, batch_codec
 from trio_tcp.codecs._codec import NEED_MORE, Codec, Decoding
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Mapped(Codec[In, Out]):
     framing: Codec[Any, Any]
     _decode: Callable[[Any], In]
     _encode: Callable[[Out], Any]
-    _batches: BatchCodec[Any, Any] | None = attrs.field(
+    _decode_frames: DecodeBatch[Any] | None = attrs.field(
         init=False, repr=False, eq=False
     )
 
@@ -85,7 +85,9 @@ class Mapped(Codec[In, Out]):
     def __attrs_post_init__(self) -> None:
         """Find out once whether the framing can decode many messages at once."""
         # The way that attrs has for what follows from the options of a frozen class.
-        object.__setattr__(self, "_batches", batch_codec(self.framing))
+        framing = batch_codec(self.framing)
+        decode_frames = None if framing is None else framing.decode_batch
+        object.__setattr__(self, "_decode_frames", decode_frames)
 
     def encode(self, message: Out, /) -> bytes:
         """Turn the message into one of the framing, and encode that.
@@ -126,11 +128,11 @@ class Mapped(Codec[In, Out]):
 
         None if the framing has none.
         """
-        return None if self._batches is None else self._decode_batch
+        return None if self._decode_frames is None else self._decode_batch
 
     def _decode_batch(self, data: bytes, start: int) -> tuple[list[In], int]:
-        assert self._batches is not None
-        frames, end = self._batches.decode_batch(data, start)
+        assert self._decode_frames is not None
+        frames, end = self._decode_frames(data, start)
         decode = self._decode
         messages: list[In] = []
         try:
@@ -143,5 +145,6 @@ class Mapped(Codec[In, Out]):
 
     def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
         """Yield the index behind each message: see `BatchCodec`."""
-        assert self._batches is not None
-        return self._batches.boundaries(data, start)
+        framing = batch_codec(self.framing)
+        assert framing is not None
+        return framing.boundaries(data, start)

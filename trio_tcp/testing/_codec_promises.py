@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final
 import attrs
 
 from trio_tcp._errors import EncodeError
-from trio_tcp.testing._codec_run import CodecRun, Malformed, Observation, cut
+from trio_tcp.codecs._batch_codec import batch_codec
+from trio_tcp.testing._codec_batches import Alone, BatchPromises
+from trio_tcp.testing._codec_run import (
+    CodecRun,
+    Malformed,
+    Observation,
+    cut,
+    is_same,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,6 +85,7 @@ class CodecPromises(Generic[In, Out]):
         self, frames: list[Frame[Out]], tail: bytes, sizes: Sequence[int]
     ) -> None:
         """Check all that can be said of frames, then any bytes, cut into chunks."""
+        self.check_batches(frames, tail, sizes)
         self.check_arrival(frames, sizes)
         self.check_cutting(frames, tail, sizes)
         self.check_independence(frames, tail, sizes)
@@ -90,20 +99,29 @@ class CodecPromises(Generic[In, Out]):
         expected = Observation(messages, CLEAN_END, len(stream), 0)
         for cutting in (sizes, BYTE_BY_BYTE):
             came = self._observe(stream, cutting)
-            if not _is_same(came, expected):
+            if not is_same(came, expected):
                 raise self._broken(
                     "messages do not arrive as sent", stream, cutting, came, expected
                 )
+
+    def check_batches(
+        self, frames: list[Frame[Out]], tail: bytes, sizes: Sequence[int]
+    ) -> None:
+        """Many messages at once are the same, and end at the same places."""
+        codec = batch_codec(self.codec)
+        if codec is not None and self.join is None:
+            stream = b"".join(frame.data for frame in frames) + tail
+            BatchPromises(codec).check(stream, sizes)
 
     def check_cutting(
         self, frames: list[Frame[Out]], tail: bytes, sizes: Sequence[int]
     ) -> None:
         """How a stream is cut makes no difference, and whole messages come first."""
         stream = b"".join(frame.data for frame in frames) + tail
-        expected = self._observe(stream, BYTE_BY_BYTE)
-        for cutting in (sizes, (len(stream) or 1,), ()):
+        expected = self._observe(stream, BYTE_BY_BYTE, Alone(self.codec))
+        for cutting in (sizes, (len(stream) or 1,), (), *self._also()):
             came = self._observe(stream, cutting)
-            if not _is_same(came, expected):
+            if not is_same(came, expected):
                 raise self._broken(
                     "promise 1 is broken: another cutting of the same bytes gives "
                     "something else than byte by byte",
@@ -114,7 +132,7 @@ class CodecPromises(Generic[In, Out]):
                 )
         messages: list[object] = [frame.message for frame in frames]
         first = expected.items[: len(messages)]
-        if self.join is None and not _is_same(first, messages):
+        if self.join is None and not is_same(first, messages):
             raise self._broken(
                 "promise 1 is broken: what was whole does not come before the error",
                 stream,
@@ -135,7 +153,7 @@ class CodecPromises(Generic[In, Out]):
         expected = Observation(
             items, CLEAN_END, len(stream) + len(frame.data), came.skipped
         )
-        if not _is_same(came, expected):
+        if not is_same(came, expected):
             raise self._broken(
                 "promise 4 is broken: the message behind a frame does not arrive",
                 stream + frame.data,
@@ -158,7 +176,7 @@ class CodecPromises(Generic[In, Out]):
             other_run.feed(other_chunk)
         came = run.end()
         came = attrs.evolve(came, items=self._joined(came.items))
-        if not _is_same(came, expected):
+        if not is_same(came, expected):
             raise self._broken(
                 f"decoders share state: while another decoded {other!r}, there came "
                 f"something else than alone",
@@ -184,9 +202,18 @@ class CodecPromises(Generic[In, Out]):
                     f"    stream: {head!r}, then {fill!r} over and over"
                 )
 
-    def _observe(self, stream: bytes, sizes: Sequence[int]) -> Observation:
+    def _also(self) -> list[Sequence[int]]:
+        """Return one more cutting, for a codec that is not just its ``decode``."""
+        return [] if batch_codec(self.codec) is None else [BYTE_BY_BYTE]
+
+    def _observe(
+        self,
+        stream: bytes,
+        sizes: Sequence[int],
+        codec: Codec[In, Out] | None = None,
+    ) -> Observation:
         """Decode the stream in chunks; no sizes: in one, with the end known at once."""
-        run = CodecRun(self.codec)
+        run = CodecRun(codec or self.codec)
         try:
             if sizes:
                 for chunk in cut(stream, sizes):
@@ -231,11 +258,6 @@ class CodecPromises(Generic[In, Out]):
             f"    came:     {came}\n"
             f"    expected: {expected}"
         )
-
-
-def _is_same(came: object, expected: object) -> bool:
-    """Compare, also what is never equal to itself: not a number."""
-    return came == expected or repr(came) == repr(expected)
 
 
 def _name(sizes: Sequence[int]) -> str:
