@@ -166,7 +166,12 @@ class Incoming(Generic[In]):
         self._waiting = True
         chunk = None
         try:
-            self._start_to_wait(buffer)
+            # As `_start_to_wait`, without the call.
+            size = len(buffer.data)
+            held = size - buffer.start
+            if size > SMALL_BYTES or self.bytes_held:
+                self._let_go(held)
+            self.patience.start(self.bytes_received - held, held)
             if self._group.is_draining and self.drain():
                 raise trio.ClosedResourceError  # as if it had been interrupted later
             chunk = await self._read()
@@ -187,7 +192,13 @@ class Incoming(Generic[In]):
                 self.patience.stop()
             else:
                 self.patience.stop_in_vain()
-        if chunk is not None:
+        if chunk and not (self.closed or self._broken):
+            # As `_take`, for the usual case.
+            self.bytes_received += len(chunk)
+            self._decoder.feed(chunk)
+            if len(buffer.data) > SMALL_BYTES:
+                self._count(buffer)
+        elif chunk is not None:
             self._take(chunk)
 
     def _check_for_more(self) -> None:
@@ -205,10 +216,14 @@ class Incoming(Generic[In]):
         size = len(buffer.data)
         held = size - buffer.start
         if size > SMALL_BYTES or self.bytes_held:
-            if not held:
-                self._decoder.let_go()
-            self._hold(held)
+            self._let_go(held)
         self.patience.start(self.bytes_received - held, held)
+
+    def _let_go(self, held: int) -> None:
+        """Hold on to no more than the bytes that make no message yet."""
+        if not held:
+            self._decoder.let_go()
+        self._hold(held)
 
     def _take(self, chunk: bytes) -> None:
         """Take what was read: bytes, or the end."""
@@ -219,12 +234,7 @@ class Incoming(Generic[In]):
         if chunk:
             self.bytes_received += len(chunk)
             self._decoder.feed(chunk)
-            size = len(self._decoder.buffer.data)
-            if size > SMALL_BYTES:
-                self._hold(size)
-                budget = self._group.budget
-                if budget.held > budget.limit:
-                    budget.relieve()
+            self._count(self._decoder.buffer)
         elif self._journal.is_broken:
             # When a write has seen the reset, reads end as if the peer had closed.
             self._break()
@@ -232,6 +242,15 @@ class Incoming(Generic[In]):
         else:
             self.at_eof = self._is_halted = True
             self._decoder.end()
+
+    def _count(self, buffer: Buffer) -> None:
+        """Count what is held against the budget, which it may be too much for."""
+        size = len(buffer.data)
+        if size > SMALL_BYTES:
+            self._hold(size)
+            budget = self._group.budget
+            if budget.held > budget.limit:
+                budget.relieve()
 
     def _break(self) -> None:
         """Reading has failed, and is not tried again."""

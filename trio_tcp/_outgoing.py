@@ -146,6 +146,8 @@ class Outgoing:
             ConnectionBroken: the stream is, or turns out to be, broken.
             ConnectionClosedError: closed on this side.
         """
+        if not (gather or self._frames or self._writer is not None or self.closed):
+            return self._commit_at_once(data)
         if not self.gather(data):
             return False
         if self._writer is not None:
@@ -156,6 +158,23 @@ class Outgoing:
                 self._group.writers.call_soon(self._give_what_is_due)
         else:
             self.give()
+            if self.closed:
+                raise self.refusal()
+        return True
+
+    def _commit_at_once(self, data: bytes) -> bool:
+        """Commit where nothing is queued: the usual case, as `gather` and `give`."""
+        try:
+            taken = self._transport.send_now(data)
+        except Exception as error:  # noqa: BLE001 - as in _write
+            self._fail(error)
+            raise self.refusal() from None
+        if taken == len(data):
+            self.bytes_sent += taken
+            self._patience.note_sent()
+        else:
+            self.bytes_queued = len(data)
+            self._leave_rest(data, taken)
             if self.closed:
                 raise self.refusal()
         return True
@@ -259,6 +278,10 @@ class Outgoing:
             if self._progress is not None:
                 self._wake_progress()
             return
+        self._leave_rest(data, taken)
+
+    def _leave_rest(self, data: bytes | memoryview, taken: int) -> None:
+        """Leave what the stream has not taken to a task."""
         self._frames.append(memoryview(data)[taken:])
         if taken:
             self._sent(taken)

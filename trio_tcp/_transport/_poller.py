@@ -27,7 +27,7 @@ from typing import Final, TypeAlias, final
 
 import trio
 
-__all__ = ["Poller", "current_poller"]
+__all__ = ["FEW", "Poller", "current_poller"]
 
 VARIABLE: Final = "TRIO_TCP_TRANSPORT"
 """An environment variable that overrules the choice, for tests and measurements."""
@@ -142,6 +142,7 @@ class Poller:
                 await trio.lowlevel.wait_readable(self._epoll)
                 while True:
                     events = poll(0, EVENTS_PER_PASS)
+                    self.wakes += len(events)
                     for fd, event in events:
                         if tell := told.get(fd):
                             tell(event == bytes_alone)

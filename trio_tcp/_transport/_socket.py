@@ -11,13 +11,13 @@ import socket
 import struct
 import sys
 from contextlib import suppress
-from typing import Final, final
+from typing import Final, cast, final
 
 import outcome
 import trio
 
 from trio_tcp._address import Address, from_sockaddr
-from trio_tcp._transport._poller import current_poller
+from trio_tcp._transport._poller import FEW, current_poller
 from trio_tcp._transport._tls_info import TlsInfo
 from trio_tcp._transport._transport import READ_BYTES, Offer
 
@@ -96,10 +96,22 @@ class SocketTransport:
     async def receive_some(self) -> bytes:
         """Wait for the kernel to have bytes, then take them."""
         while True:
-            if not self._readable or not self._eager_reads:
-                chunk = await self._wait()
+            if self._readable and self._eager_reads:
+                pass
+            elif self._wants_poller is not self._is_polled:
+                self._change_sides()
+                continue
+            elif not self._is_polled:
+                await self._wait_directly()
+            elif self._readable:
+                await trio.lowlevel.checkpoint()
+                self._eager_reads = MAX_EAGER_READS
+            else:
+                self._reader = trio.lowlevel.current_task()
+                chunk = await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+                self._eager_reads = MAX_EAGER_READS
                 if chunk is not None:
-                    return chunk
+                    return cast("bytes", chunk)
             try:
                 chunk = self._socket.recv(READ_BYTES)
             except BlockingIOError:
@@ -119,34 +131,21 @@ class SocketTransport:
         else:
             self._eager_reads -= 1
 
-    async def _wait(self) -> bytes | None:
-        """Wait until there is something to read; return it, if it is read already."""
-        if self._wants_poller is not self._is_polled:
-            self._change_sides()
-        chunk: bytes | None = None
-        if not self._is_polled:
-            if self._socket.fileno() < 0:
-                raise trio.ClosedResourceError("this socket was closed")
-            await trio.lowlevel.wait_readable(self._socket)
-            self._readable = BYTES_ALONE  # asked anew each time, it need not be sure
-            self._note_wake()
-        elif self._readable:
-            await trio.lowlevel.checkpoint()
-        else:
-            self._reader = trio.lowlevel.current_task()
-            chunk = await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+    async def _wait_directly(self) -> None:
+        if self._socket.fileno() < 0:
+            raise trio.ClosedResourceError("this socket was closed")
+        await trio.lowlevel.wait_readable(self._socket)
+        # It is asked anew each time, and so need not be sure.
+        self._readable = BYTES_ALONE
         self._eager_reads = MAX_EAGER_READS
-        return chunk
+        poller = self._poller
+        poller.wakes += 1
+        self._wants_poller = poller.is_worth_it(self._woken_at, was=False)
+        self._woken_at = poller.wakes
 
     def _stop_waiting(self, _: object) -> trio.lowlevel.Abort:
         self._reader = None
         return trio.lowlevel.Abort.SUCCEEDED
-
-    def _note_wake(self) -> None:
-        poller = self._poller
-        poller.wakes += 1
-        self._wants_poller = poller.is_worth_it(self._woken_at, was=self._wants_poller)
-        self._woken_at = poller.wakes
 
     # With the poller
 
@@ -158,8 +157,8 @@ class SocketTransport:
             self._poller.remove(fd)
         else:
             self._poller.add(fd, self._told)
-            self._readable = NOTHING  # or it will be told at once
         self._is_polled = not self._is_polled
+        self._readable = NOTHING  # else it will be told at once
 
     def _told(self, is_bytes_alone: bool) -> None:  # noqa: FBT001 - for the poller
         """Something has come: tell the task that waits for it."""
@@ -167,12 +166,18 @@ class SocketTransport:
             self._readable = SOMETHING
         elif not self._readable:
             self._readable = BYTES_ALONE
-        if self._reader is not None:
-            self._note_wake()
-            if self._offer is None:
-                self._wake(None)
-            else:
-                self._read_now(self._reader, self._offer)
+        wakes = self._poller.wakes
+        if wakes - self._woken_at <= FEW:
+            self._wants_poller = self._poller.is_worth_it(self._woken_at, was=True)
+        self._woken_at = wakes
+        reader = self._reader
+        if reader is None:
+            return
+        if self._offer is None:
+            self._reader = None
+            trio.lowlevel.reschedule(reader)
+        else:
+            self._read_now(reader, self._offer)
 
     def _read_now(self, reader: trio.lowlevel.Task, offer: Offer) -> None:
         """Read for the task that waits; if nothing is left to do for it, it waits on."""
@@ -202,13 +207,10 @@ class SocketTransport:
                 return
         self.interrupt_receive()  # others have their turn before it goes on
 
-    def _wake(self, result: outcome.Outcome[bytes] | None) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            if result is None:
-                trio.lowlevel.reschedule(reader)
-            else:
-                trio.lowlevel.reschedule(reader, result)
+    def _wake(self, result: outcome.Outcome[bytes]) -> None:
+        if self._reader is not None:
+            trio.lowlevel.reschedule(self._reader, result)
+            self._reader = None
 
     def offer_to(self, offer: Offer | None) -> None:
         """Offer to read for the task that waits, while the poller tells this socket."""

@@ -66,9 +66,8 @@ class Decoder(Generic[In]):
         self.ready: deque[In] = deque()
         self._codec = codec
         self._batch_codec = batch_codec(codec)
-        self._decode_batch: DecodeBatch[In] | None = (
-            None if self._batch_codec is None else self._batch_codec.decode_batch
-        )
+        self._decode_batch: DecodeBatch[In] | None = None
+        self._allow_batches()
         self._batch_start = 0
         self._batch_size = 0
         # None between two messages, where the codec need not remember anything.
@@ -159,6 +158,10 @@ class Decoder(Generic[In]):
             buffer.start = buffer.cursor = start
             self.ready.clear()
 
+    def _allow_batches(self) -> None:
+        if self._batch_codec is not None:
+            self._decode_batch = self._batch_codec.decode_batch
+
     def _first_of(self, messages: list[In], start: int) -> In:
         """Keep the others for later."""
         self._batch_start, self._batch_size = start, len(messages)
@@ -174,6 +177,9 @@ class Decoder(Generic[In]):
             self._waiting_at = buffer.start = buffer.cursor
             self._items = None
             buffer.ended = False
+            # Where one is bad many may be, each the end of a batch that was decoded
+            # for less. So no more batches, until there are more bytes.
+            self._decode_batch = None
             raise
         except Exception as error:
             self._error = error
@@ -181,7 +187,7 @@ class Decoder(Generic[In]):
         if item is NEED_MORE:
             return self._no_message()
         buffer.start = buffer.cursor
-        if self._batch_codec is not None:
+        if self._decode_batch is not None:
             self._items = None
         return item
 
@@ -190,6 +196,7 @@ class Decoder(Generic[In]):
         buffer = self.buffer
         if self._error is not None:
             raise self._error
+        self._allow_batches()
         self._waiting_at = buffer.start
         if self._ending and not buffer.ended:
             # Told now, and not before: when it has seen all that there is.

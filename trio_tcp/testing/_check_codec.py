@@ -38,6 +38,8 @@ def check_codec(
     * each message arrives as it was sent, alone and among others;
     * every cutting of a stream, whole or damaged, gives the same messages, then the
       same error with the same numbers, at the same place (promise 1);
+    * many messages at once, if it has ``decode_batch``, are those that ``decode`` alone
+      gives, and each ends at the same place (promise 1);
     * messages that were whole before the damage come before the error (promise 1);
     * garbage without end does not fill the memory (promise 2);
     * after a `MalformedMessageError` the next message arrives; no exception but this

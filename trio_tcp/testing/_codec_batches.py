@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 import attrs
 
-from trio_tcp._errors import FramingError, MalformedMessageError
+from trio_tcp._errors import MalformedMessageError
 from trio_tcp.codecs import NEED_MORE, Buffer, Decoder
 from trio_tcp.testing._codec_run import is_same
 
@@ -83,17 +83,21 @@ class BatchPromises(Generic[In, Out]):
         """Return what ``decode`` alone makes of a stream, up to an error for good."""
         decoder = Decoder(Alone(self.codec), Buffer(stream))
         items: list[Item] = []
-        while True:
+        start = -1
+        # Where no byte is consumed, it never ends: others will tell of that.
+        while decoder.buffer.start > start:
+            start = decoder.buffer.start
             try:
                 message = decoder.next_message()
             except MalformedMessageError:
                 items.append(Item(None, decoder.buffer.start, is_malformed=True))
                 continue
-            except FramingError:
+            except Exception:  # noqa: BLE001 - the framing is lost; or others tell of it
                 return items
             if message is NEED_MORE:
                 return items
             items.append(Item(message, decoder.buffer.start))
+        return items
 
     def _check_batch(self, stream: bytes, start: int, items: list[Item]) -> None:
         """Hold one batch to what comes of ``decode`` from its beginning on."""
