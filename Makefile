@@ -15,7 +15,7 @@ NEW_PIP = $(PIP) --upgrade 'pip>=25.1'
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .NOTPARALLEL:
-.PHONY: help demo test check coverage test-all clean
+.PHONY: help demo test check coverage bench test-all clean
 .DEFAULT_GOAL = help
 
 help: ## list the targets
@@ -39,6 +39,9 @@ check: $(VENV)/ready-check $(VENV)-wheel/ready ## ruff, flake8-async, mypy, pyri
 coverage: $(VENV)/ready-test ## the suite, and the lines that it does not reach
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage report
+
+bench: $(VENV)/ready-bench ## ours beside others, into benchmarks/report.md: 5 minutes
+	$(BIN)/python -m benchmarks $(ARGS)
 
 test-all: ## the suite on every Python from 3.11 that is found
 	@missing= ; failed= ; \
@@ -81,6 +84,10 @@ $(VENV)/ready: $(VENV)/bin/python pyproject.toml
 
 $(VENV)/ready-test: $(VENV)/ready
 	@$(PIP) --group test
+	@touch $@
+
+$(VENV)/ready-bench: $(VENV)/ready
+	@$(PIP) --group bench
 	@touch $@
 
 $(VENV)/ready-check: $(VENV)/ready-test

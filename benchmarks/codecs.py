@@ -1,13 +1,15 @@
 """How fast the codecs are, and that their time is linear. Run it, and read.
 
-Usage: ``python benchmarks/codecs.py``. Seconds are of the processor, the best of a few
-runs. A ratio is the time for a frame divided by the time for one of half its size:
-about 2 where time is linear, 4 where it is quadratic. (In milliseconds, one row may
-show more: from some size on, the allocator gets its memory from the kernel.)
+Usage: ``python benchmarks/codecs.py``, or with ``small``: only the costs of a small
+message, in some seconds. Seconds are of the processor, the best of a few runs. A ratio
+is the time for a frame divided by the time for one of half its size: about 2 where time
+is linear, 4 where it is quadratic. (In milliseconds, one row may show more: from some
+size on, the allocator gets its memory from the kernel.)
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 MIB: Final = 1 << 20
 FRAME_BYTES: Final = (2 * MIB, 4 * MIB, 8 * MIB)
 CHUNK_BYTES: Final = (1024, 1)
-RECEIVE_BYTES: Final = 64 << 10
-MESSAGES: Final = 50_000
+CHUNK_MESSAGES: Final = (1, 32, 1000)
+MESSAGES: Final = 10_000
 LIMIT: Final = 16 * MIB
 
 
@@ -89,27 +91,34 @@ def print_large_frames(chunk_bytes: int, runs: int) -> None:
         print(f"{name:20}{seconds}{times[1] / times[0]:8.1f}{times[2] / times[1]:8.1f}")
 
 
+def seconds_to_encode(codec: Codec[Any, Any], message: object, count: int) -> float:
+    """Encode a message many times."""
+    encode = codec.encode
+    begin = time.process_time()
+    for _ in range(count):
+        encode(message)
+    return time.process_time() - begin
+
+
 def print_small_messages() -> None:
-    """Print how many messages of 64 bytes are decoded and encoded in a second."""
-    print(f"\nMessages of 64 bytes in chunks of {RECEIVE_BYTES} bytes: per second")
-    print(f"{'':20}{'decoded':>12}{'encoded':>12}")
+    """Print what a message of 64 bytes costs, alone in a chunk and among others."""
+    print("\nMessages of 64 bytes, so many in a chunk: nanoseconds for each")
+    print(f"{'':20}", *(f"{f'decode {n}':>12}" for n in CHUNK_MESSAGES), "      encode")
     for name, (codec, message) in framings(64).items():
-
-        def encode_all() -> float:
-            begin = time.process_time()
-            for _ in range(MESSAGES):
-                codec.encode(message)  # noqa: B023
-            return time.process_time() - begin
-
-        stream = codec.encode(message) * MESSAGES
-        decoding = best(lambda: seconds_to_decode(codec, stream, RECEIVE_BYTES), 5)  # noqa: B023
-        encoding = best(encode_all, 5)
-        print(f"{name:20}{MESSAGES / decoding:12,.0f}{MESSAGES / encoding:12,.0f}")
+        frame = codec.encode(message)
+        times = [
+            best(lambda: seconds_to_decode(codec, frame * MESSAGES, len(frame) * n), 7)  # noqa: B023
+            for n in CHUNK_MESSAGES
+        ]
+        times.append(best(lambda: seconds_to_encode(codec, message, MESSAGES), 7))  # noqa: B023
+        print(f"{name:20}", *(f"{time / MESSAGES * 1e9:12.0f}" for time in times))
 
 
 def main() -> None:
     """Print all tables."""
     print_small_messages()
+    if sys.argv[1:] == ["small"]:
+        return
     print_large_frames(CHUNK_BYTES[0], runs=5)
     print_large_frames(CHUNK_BYTES[1], runs=1)
 

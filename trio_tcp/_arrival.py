@@ -110,7 +110,10 @@ class Arrivals:
         arrival = Arrival(transport)
         if self._proxy_protocol is None and self.tls is None:
             # There is nothing to wait for, and so nothing to be cancelled.
-            return await self._see_in(arrival)
+            if self._admission.enter(arrival.peer):
+                return arrival
+            await self._reject(arrival, "max_per_address")
+            return None
         with trio.CancelScope() as scope:
             self.pending.add(scope)
             if self._is_closed:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import trio
 
 from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectionFault
+from trio_tcp._nursery import open_quiet_nursery
 
 __all__ = ["broadcast", "broadcast_nowait"]
 
@@ -50,14 +52,11 @@ async def broadcast(message: Out, connections: Iterable[Connection[Any, Out]]) -
     slow = _accept(message, connections)
     # Shielded: for many connections it is accepted, and Cancelled would deny it.
     await trio.lowlevel.cancel_shielded_checkpoint()
-    for connection, data in slow:
-        outgoing = connection._outgoing  # noqa: SLF001 - as `Connection.send`
-        try:
-            if not outgoing.commit(data, gather=True):
-                await outgoing.wait_to_commit(data)
-        except ConnectionFault:
-            continue
-        outgoing.messages_sent += 1
+    if slow:
+        # Each waits for itself: the slowest must not hold up the second slowest.
+        async with open_quiet_nursery() as nursery:
+            for connection, data in slow:
+                nursery.start_soon(_wait_to_accept, connection, data)
 
 
 def broadcast_nowait(
@@ -76,25 +75,39 @@ def broadcast_nowait(
     return [connection for connection, _ in _accept(message, connections)]
 
 
+async def _wait_to_accept(connection: Connection[Any, Any], data: bytes) -> None:
+    outgoing = connection._outgoing  # noqa: SLF001 - as `Connection.send`
+    with suppress(ConnectionFault):
+        if not outgoing.commit(data, gather=True):
+            await outgoing.wait_to_commit(data)
+        outgoing.messages_sent += 1
+
+
 def _accept(
     message: Out, connections: Iterable[Connection[Any, Out]]
 ) -> list[tuple[Connection[Any, Out], bytes]]:
     """Let those accept it that have room; return the others, with their bytes."""
     # All are encoded first: an error must leave nothing sent.
     frames: dict[int, bytes] = {}
-    receivers = list(connections)
+    receivers = [
+        connection
+        for connection in connections
+        if not connection._outgoing.closed  # noqa: SLF001 - as `Connection.send`
+    ]
     for connection in receivers:
-        codec = connection._codec  # noqa: SLF001 - as `Connection.send`
+        codec = connection._codec  # noqa: SLF001 - as above
         if id(codec) not in frames:
             frames[id(codec)] = codec.encode(message)
     full: list[tuple[Connection[Any, Out], bytes]] = []
     for connection in receivers:
         outgoing = connection._outgoing  # noqa: SLF001 - as above
-        if outgoing.closed:
-            continue
         data = frames[id(connection._codec)]  # noqa: SLF001 - as above
-        # Gathered: it may be one of several that are sent to everybody.
-        if outgoing.commit(data, gather=True):
+        try:
+            # Gathered: it may be one of several that are sent to everybody.
+            accepted = outgoing.commit(data, gather=True)
+        except ConnectionFault:  # just now broken, or ended as it holds too much
+            continue
+        if accepted:
             outgoing.messages_sent += 1
         else:
             full.append((connection, data))

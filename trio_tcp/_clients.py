@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar, final
 
 import attrs
@@ -37,7 +36,8 @@ class Clients(Generic[In, Out]):
         arrivals: sees the clients in.
         group: of the connections.
         nursery: where the tasks run.
-        enlist: lists each connection, for the time that its handler runs.
+        enlist: lists each connection.
+        note_served: is told when its handler has ended.
     """
 
     handler: Handler[In, Out]
@@ -47,7 +47,8 @@ class Clients(Generic[In, Out]):
     arrivals: Arrivals
     group: Group
     nursery: trio.Nursery
-    enlist: Callable[[Connection[Any, Any]], AbstractContextManager[None]]
+    enlist: Callable[[Connection[Any, Any]], None]
+    note_served: Callable[[Connection[Any, Any]], None]
 
     def start(self, transport: Transport) -> None:
         """Start to serve a client, or to refuse it."""
@@ -71,8 +72,11 @@ class Clients(Generic[In, Out]):
                         received=arrival.received,
                         awaits_first=True,
                     )
-                    with self.enlist(connection):
+                    self.enlist(connection)
+                    try:
                         await serve_connection(self.handler, connection)
+                    finally:
+                        self.note_served(connection)
                 finally:
                     self.admission.leave(arrival.peer)
         finally:

@@ -97,21 +97,28 @@ class Ending:
         self._incoming.close()
         self._outgoing.close()
         try:
-            with trio.CancelScope(shield=self._close_is_protected) as self._closing:
+            if self.everything_is_said or self._journal.is_broken:
                 await trio.lowlevel.checkpoint_if_cancelled()
-                everything_said = (
-                    self._incoming.at_eof
-                    and not self._outgoing.bytes_queued
-                    # TLS has an end of its own to send; so may have a stream that
-                    # cannot half-close, such as Trio's TLS.
-                    and not isinstance(self._transport, TlsTransport)
-                    and self._transport.can_half_close
-                )
-                if not everything_said and not self._journal.is_broken:
+            else:
+                with trio.CancelScope(shield=self._close_is_protected) as scope:
+                    self._closing = scope
+                    await trio.lowlevel.checkpoint_if_cancelled()
                     await self._say_goodbye(self._incoming.patience.timeouts.linger)
         finally:
             await self.terminate()  # noqa: ASYNC102 - it shields itself
             self._closed.set()
+
+    @property
+    def everything_is_said(self) -> bool:
+        """Whether both sides have sent all, and their end, but for closing."""
+        return (
+            self._incoming.at_eof
+            and not self._outgoing.bytes_queued
+            # TLS has an end of its own to send; so may have a stream that cannot
+            # half-close, such as Trio's TLS.
+            and not isinstance(self._transport, TlsTransport)
+            and self._transport.can_half_close
+        )
 
     async def wait_for_close(self) -> None:
         """Wait for an `aclose` that is under way, if there is one."""
@@ -190,12 +197,18 @@ class Ending:
         self._incoming.close()
         self._outgoing.abort()
         self.released = True
-        with trio.CancelScope(shield=True):
-            if self._abortive:
-                await self._transport.abort()
-            else:
-                await self._transport.aclose()
+        if self._transport.closes_at_once:
+            await self._close_transport()
+        else:
+            with trio.CancelScope(shield=True):
+                await self._close_transport()
         self._report()
+
+    async def _close_transport(self) -> None:
+        if self._abortive:
+            await self._transport.abort()
+        else:
+            await self._transport.aclose()
 
     def note(self, error: ConnectionFault) -> None:
         """Take notice of what receiving met."""

@@ -9,9 +9,9 @@ Its parts: `Incoming` reads and decodes when `receive` asks; `Outgoing` holds wh
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager
-from typing import Final, Generic, TypeVar, final
+from typing import Any, Final, Generic, TypeVar, final
 
 import trio
 
@@ -123,7 +123,7 @@ class Connection(
 
     # Receiving -----------------------------------------------------------------------
 
-    async def receive(self) -> In_co:
+    def receive(self) -> Coroutine[Any, Any, In_co]:
         """Wait for the next message.
 
         Returns:
@@ -147,47 +147,41 @@ class Connection(
         Cancellation:
             Loses nothing: the next call returns what this one would have.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
-        incoming = self._incoming
-        if incoming.ready and not incoming.receiving:
-            self._calls += 1
-            if self._calls < CALLS_PER_SCHEDULE_POINT:
-                incoming.messages_received += 1
-                return incoming.ready.popleft()
-        return await self._receive()
+        return self._receive(trio.EndOfChannel)
 
-    async def __anext__(self) -> In_co:
+    def __anext__(self) -> Coroutine[Any, Any, In_co]:
         """As `receive`, but for the end of the iteration."""
-        # The same again: a call for each message would cost half as much as the rest.
+        return self._receive(StopAsyncIteration)
+
+    async def _receive(self, end: type[Exception]) -> In_co:
+        """Receive a message, or raise this at the end.
+
+        The methods above only pass it on: another coroutine around it would cost each
+        message some time, and each idle connection some memory.
+        """
         await trio.lowlevel.checkpoint_if_cancelled()
         incoming = self._incoming
-        if incoming.ready and not incoming.receiving:
-            self._calls += 1
-            if self._calls < CALLS_PER_SCHEDULE_POINT:
-                incoming.messages_received += 1
-                return incoming.ready.popleft()
-        try:
-            return await self._receive()
-        except trio.EndOfChannel:
-            raise StopAsyncIteration from None
-
-    async def _receive(self) -> In_co:
-        """Receive a message for which one may have to wait."""
-        incoming, outgoing = self._incoming, self._outgoing
         if incoming.receiving:
             raise trio.BusyResourceError("another task is receiving already")
+        self._calls += 1
+        if incoming.ready and self._calls < CALLS_PER_SCHEDULE_POINT:
+            incoming.messages_received += 1
+            return incoming.ready.pop()
         incoming.receiving = True
         try:
-            self._calls += 1
             if self._calls >= CALLS_PER_SCHEDULE_POINT:
                 self._calls = 0
                 await trio.lowlevel.checkpoint()
             if incoming.closed:
                 raise self._journal.closed_error()
             while (message := incoming.next_message()) is NEED_MORE:
-                if outgoing.bytes_queued:
-                    outgoing.give()
+                if self._outgoing.bytes_queued:
+                    self._outgoing.give()
                 await incoming.read_more()
+        except trio.EndOfChannel:
+            if end is not trio.EndOfChannel:
+                raise end from None
+            raise
         except ConnectionFault as error:
             self._ending.note(error)
             raise

@@ -35,6 +35,9 @@ def _who(peer: Address | None) -> str:
     return "a client with no address" if peer is None else str(peer)
 
 
+_IN_ORDER = (ConnectionOpened, ConnectionEnded)
+"""What happens to each connection: not to be looked at closely, if nobody reads it."""
+
 _QUIET = (
     CloseReason.PEER_CLOSED,
     CloseReason.CLOSED,
@@ -49,6 +52,9 @@ def log_events(event: Event) -> None:  # noqa: C901, PLR0912 - a case for each k
     A peer's misconduct is one line at INFO, a handler's exception is at ERROR with its
     traceback, and what is in order is at DEBUG.
     """
+    if type(event) in _IN_ORDER and not LOGGER.isEnabledFor(logging.DEBUG):
+        if not isinstance(event, ConnectionEnded) or event.reason in _QUIET:
+            return
     match event:
         case HandlerFailed():
             LOGGER.error("%s: handler failed", event.name, exc_info=event.error)

@@ -422,10 +422,11 @@ class Outgoing:
         return self._eof_sent
 
     def close(self) -> None:
-        """Accept nothing more, and send those away who wait in line."""
+        """Accept nothing more, and send those away who wait in line, or for room."""
         self.closed = True
         while self._waiting:
             trio.lowlevel.reschedule(self._waiting.popleft().task)
+        self._wake_progress()
 
     def drop(self) -> None:
         """Close, and forget what is queued: it cannot be delivered any more."""

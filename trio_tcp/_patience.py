@@ -93,8 +93,15 @@ class Patience:
         """
         self._opened_at = opened_at
         self._outlived = outlived
-        self._lifetime_end = opened_at + self.timeouts.lifetime
-        self._set(self._lifetime_end)
+        timeouts = self.timeouts
+        self._lifetime_end = opened_at + timeouts.lifetime
+        self._timer.deadline = self._lifetime_end
+        # The peer will soon be waited for: to look then for the first time saves to
+        # have it written down twice.
+        first = timeouts.first_message if self.awaits_first else math.inf
+        soon = min(timeouts.idle, timeouts.lifetime, first)
+        if soon < math.inf:
+            self._timers.look_at(self._timer, opened_at + soon)
 
     def start(self, position: int, held: int) -> None:
         """Start the clocks of receiving.

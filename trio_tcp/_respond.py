@@ -10,17 +10,24 @@ before others have their turn.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Generic, TypeAlias, TypeVar, final, overload
+from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar, final, overload
 
 import trio
 
 from trio_tcp._connection import Connection
-from trio_tcp._errors import ConnectionFault, MalformedMessageError
+from trio_tcp._errors import (
+    ConnectionFault,
+    Drained,
+    MalformedMessageError,
+    PeerClosed,
+)
 from trio_tcp._outgoing import HIGH_WATER_BYTES
 from trio_tcp._serve_connection import Handler
-from trio_tcp.codecs import NEED_MORE
+from trio_tcp._transport import READ_BYTES
+from trio_tcp.codecs import NEED_MORE, NeedMore
 
 __all__ = ["respond"]
 
@@ -30,9 +37,16 @@ Out = TypeVar("Out")
 OnError: TypeAlias = Callable[[Exception, In | None], Out | None]
 """Turns an exception, and the request that it is about, into a reply."""
 
+Bind: TypeAlias = Callable[[Connection[Any, Any]], Callable[[Any], Any]]
+"""Makes a function of a request alone, for one connection."""
+
 ANSWERS_PER_TURN: Final = 64
 """How many requests of one connection are answered before others have their turn: as
 many as calls of a connection without a schedule point."""
+
+MUCH_BYTES: Final = READ_BYTES // 2
+"""Only a read of so much may be followed by another before others have their turn: one
+that filled its buffer, perhaps with ciphertext, which is longer."""
 
 WITH_CONNECTION: Final = 2
 """How many arguments a function takes that wants the connection, too."""
@@ -111,79 +125,94 @@ def respond(
 
         trio_tcp.run_server(trio_tcp.respond(upper), 8888, codec=codecs.Lines())
     """
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - an object with an async one
-    ):
-        return _answering_async(function, on_error)
+    bind = _binder(function)
+    if _is_async(function):
+        return _answering_async(bind, on_error)
 
     async def answer(connection: Connection[Any, Any]) -> None:
-        await _Answers(_bound(function, connection), on_error, connection).run()
+        await _Answers(bind(connection), on_error, connection).run()
 
     return answer
 
 
-def _bound(
-    function: Callable[..., Any], connection: Connection[Any, Any]
-) -> Callable[[Any], Any]:
-    """Give it the connection, if it wants that."""
+def _is_async(function: Callable[..., Any]) -> bool:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        type(function).__call__  # an object with an async one
+    )
+
+
+def _binder(function: Callable[..., Any]) -> Bind:
+    """Return what gives it the connection, if it wants that."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:  # of a function in C nothing may be known
-        return function
+        return lambda _: function
     wanted = sum(
-        parameter.kind
-        in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
         and parameter.default is parameter.empty
         for parameter in parameters
     )
     if wanted != WITH_CONNECTION:
-        return function
-    return lambda request: function(request, connection)
+        return lambda _: function
+    return lambda connection: lambda request: function(request, connection)
 
 
 def _answering_async(
-    function: Callable[..., Awaitable[Any]], on_error: OnError[Any, Any] | None
+    bind: Bind, on_error: OnError[Any, Any] | None
 ) -> Handler[Any, Any]:
     async def answer(connection: Connection[Any, Any]) -> None:
-        call = _bound(function, connection)
+        function = bind(connection)
         while True:
-            request = None
+            request: object = NEED_MORE
             try:
                 request = await connection.receive()
-                reply = await call(request)
+                reply = await function(request)
                 if reply is not None:
                     await connection.send(reply)
-            except trio.EndOfChannel:
-                return
             except Exception as error:
-                apology = _apology(error, request, on_error, connection)
+                if request is NEED_MORE and isinstance(error, trio.EndOfChannel):
+                    return
+                if on_error is None or _is_final(error, request, connection):
+                    raise
+                apology = on_error(error, None if request is NEED_MORE else request)
                 if apology is not None:
                     await connection.send(apology)
 
     return answer
 
 
-def _apology(
-    error: Exception,
-    request: object,
-    on_error: OnError[Any, Any] | None,
-    connection: Connection[Any, Any],
-) -> object:
-    """Return what to reply instead.
+def _is_final(
+    error: Exception, request: object, connection: Connection[Any, Any]
+) -> bool:
+    """Say whether this error is none to reply to; a request that is none is NEED_MORE.
 
-    Raises:
-        Exception: the error itself, if it is not one to reply to.
+    Nothing is left to answer after an error of the connection itself; nor, whatever it
+    is, after one of receiving, which would come again.
     """
-    is_of_this = (
-        isinstance(error, ConnectionFault) and error.connection_id == connection.id
-    )
-    if (
-        on_error is None
-        or (is_of_this and not isinstance(error, MalformedMessageError))
+    if isinstance(error, MalformedMessageError):
+        return False
+    return (
+        request is NEED_MORE
+        or _is_of(error, connection)
         or isinstance(error, trio.TrioInternalError)
-    ):
-        raise error
-    return on_error(error, request)
+    )
+
+
+def _is_of(error: Exception, connection: Connection[Any, Any]) -> bool:
+    return isinstance(error, ConnectionFault) and error.connection_id == connection.id
+
+
+def _refuse_awaitable(reply: object) -> None:
+    """See that a reply which cannot be encoded is not one that is still to come."""
+    if inspect.isawaitable(reply):
+        if inspect.iscoroutine(reply):
+            reply.close()
+        raise TypeError(
+            "respond() was given a plain function, which returned an awaitable: "
+            "give it the async function itself"
+        ) from None
 
 
 @final
@@ -191,8 +220,9 @@ class _Answers(Generic[In, Out]):
     """A plain function that answers the requests of one connection."""
 
     __slots__ = (
+        "_answered",
+        "_bytes_seen",
         "_connection",
-        "_encode",
         "_function",
         "_incoming",
         "_on_error",
@@ -212,71 +242,98 @@ class _Answers(Generic[In, Out]):
         # As the connection itself would: this is a part of it that has its own module.
         self._incoming = connection._incoming  # noqa: SLF001
         self._outgoing = connection._outgoing  # noqa: SLF001
-        self._encode = connection._codec.encode  # noqa: SLF001
         self._unsent: bytes | None = None  # a reply for which there was no room
+        self._answered = 0  # since others had their turn for certain
+        self._bytes_seen = 0  # received when it last ran out of requests
 
     async def run(self) -> None:
         """Answer until the peer's end."""
-        incoming, outgoing = self._incoming, self._outgoing
+        incoming = self._incoming
         await trio.lowlevel.checkpoint_if_cancelled()
-        with incoming.reserved(), incoming.answered_by(self.answer):
-            try:
-                while True:
-                    if self._unsent is not None:
-                        data, self._unsent = self._unsent, None
-                        await outgoing.wait_to_commit(data)
-                    elif self.answer():
-                        await incoming.read_more()
-                    elif outgoing.is_full:
-                        await outgoing.wait_for_progress()
-                    else:
-                        await trio.lowlevel.checkpoint()
-            except trio.EndOfChannel:
-                pass
-            except ConnectionFault as error:
-                if not isinstance(error, MalformedMessageError):  # noted already
-                    self._note(error)
+        try:
+            with incoming.reserved(), incoming.answered_by(self.answer):
+                await self._run()
+        except ConnectionFault as error:
+            if not _is_of(error, self._connection):
                 raise
+            if isinstance(error, PeerClosed | Drained):
+                return
+            if not isinstance(error, MalformedMessageError):  # noted already
+                self._note(error)
+            raise
+
+    async def _run(self) -> NoReturn:
+        incoming, outgoing = self._incoming, self._outgoing
+        while True:
+            if self._unsent is not None:
+                data, self._unsent = self._unsent, None
+                await outgoing.wait_to_commit(data)
+                outgoing.messages_sent += 1
+            elif self.answer():
+                await incoming.read_more()
+            elif outgoing.is_full:
+                await outgoing.wait_for_progress()
+            else:
+                await trio.lowlevel.checkpoint()
 
     # It may be called by Trio's own tasks, in which Ctrl-C has to wait.
     @trio.lowlevel.disable_ki_protection
-    def answer(self) -> bool:
+    def answer(self) -> bool:  # noqa: C901 - for each request, a call is much
         """Answer what is received; False if something is left for the task to do."""
         incoming, outgoing = self._incoming, self._outgoing
-        function, encode = self._function, self._encode
-        next_message, gather = incoming.next_message, outgoing.gather
+        function, connection = self._function, self._connection
+        reply: Out | None = None
         try:
-            for _ in range(ANSWERS_PER_TURN):
-                if outgoing.bytes_queued >= HIGH_WATER_BYTES:
-                    outgoing.give()
-                    if outgoing.is_full:
-                        return not incoming.has_more
+            for answered in range(self._answered, ANSWERS_PER_TURN):
                 if incoming.closed:
                     raise outgoing.refusal()
-                request = None
+                if outgoing.bytes_queued >= HIGH_WATER_BYTES and self._is_full():
+                    return False
+                request: In | NeedMore = NEED_MORE
                 try:
-                    if (request := next_message()) is NEED_MORE:
+                    if (request := incoming.next_message()) is NEED_MORE:
+                        received = incoming.bytes_received
+                        is_much = received - self._bytes_seen >= MUCH_BYTES
+                        self._answered = answered if is_much else 0
+                        self._bytes_seen = received
                         return True
                     incoming.messages_received += 1
                     if (reply := function(request)) is None:
                         continue
-                    data = encode(reply)
-                except Exception as error:  # noqa: BLE001 - the user says what follows
-                    if (data := self._apologise(error, request)) is None:
+                    data = connection._codec.encode(reply)  # noqa: SLF001 - as above
+                except Exception as error:
+                    _refuse_awaitable(reply)
+                    if not self._is_to_apologise(error, request):
+                        raise
+                    if (apology := self._apology(error, request)) is None:
                         continue
-                outgoing.messages_sent += 1
-                if not gather(data):  # the function has sent something itself
+                    data = apology
+                if not outgoing.gather(data):  # the function has sent something itself
                     self._unsent = data
                     return False
+                outgoing.messages_sent += 1
         finally:
             outgoing.give()
+        self._answered = 0
         return False
+
+    def _is_full(self) -> bool:
+        """Give what is queued, and say whether what is received has to wait."""
+        self._outgoing.give()
+        return self._outgoing.is_full and self._incoming.has_more
 
     def _note(self, error: ConnectionFault) -> None:
         self._connection._ending.note(error)  # noqa: SLF001 - as above
 
-    def _apologise(self, error: Exception, request: In | None) -> bytes | None:
-        if request is None and isinstance(error, ConnectionFault):
+    def _is_to_apologise(self, error: Exception, request: In | NeedMore) -> bool:
+        if request is NEED_MORE and isinstance(error, ConnectionFault):
             self._note(error)
-        apology = _apology(error, request, self._on_error, self._connection)
-        return None if apology is None else self._encode(apology)
+        return self._on_error is not None and not _is_final(
+            error, request, self._connection
+        )
+
+    def _apology(self, error: Exception, request: In | NeedMore) -> bytes | None:
+        assert self._on_error is not None
+        apology = self._on_error(error, None if request is NEED_MORE else request)
+        codec = self._connection._codec  # noqa: SLF001 - as above
+        return None if apology is None else codec.encode(apology)

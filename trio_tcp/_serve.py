@@ -129,6 +129,7 @@ async def serve_listeners(
                     group=group,
                     nursery=nursery,
                     enlist=server._enlist,  # noqa: SLF001 - as above
+                    note_served=server._note_served,  # noqa: SLF001 - as above
                 )
                 accept = partial(
                     accept_forever,

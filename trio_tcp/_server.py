@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, final
 
 import attrs
@@ -257,15 +256,14 @@ class Server:
 
     # For `serve_listeners` -----------------------------------------------------------
 
-    @contextmanager
-    def _enlist(self, connection: Connection[Any, Any]) -> Generator[None, None, None]:
-        """List a connection until it ends, and for this block, of its handler."""
+    def _enlist(self, connection: Connection[Any, Any]) -> None:
+        """List a connection until it ends, and until its handler has."""
         self._accepted += 1
         self._connections[connection.id] = self._served[connection.id] = connection
-        try:
-            yield
-        finally:
-            del self._served[connection.id]
+
+    def _note_served(self, connection: Connection[Any, Any]) -> None:
+        """Take note that its handler has ended."""
+        del self._served[connection.id]
 
     def _observe(self, event: Event) -> None:
         """Take connections off the list before an observer is told of their end."""

@@ -97,14 +97,18 @@ class Timers:
 
     def look(self, timer: Timer) -> None:
         """Have a timer looked at when its deadline is due as it is now."""
-        timer.looked_at = timer.deadline
-        heapq.heappush(self._heap, (timer.deadline, next(self._numbers), timer))
+        self.look_at(timer, timer.deadline)
+
+    def look_at(self, timer: Timer, moment: float) -> None:
+        """Have a timer looked at then: not after its deadline, but perhaps before."""
+        timer.looked_at = moment
+        heapq.heappush(self._heap, (moment, next(self._numbers), timer))
         self._wanted = True
         if not self._running:
             self._running = True
             self._writers.start(self._run)
         elif self._heap[0][2] is timer:
-            self._sleep.deadline = timer.deadline
+            self._sleep.deadline = moment
 
     async def _run(self) -> None:
         while self._wanted:

@@ -11,13 +11,13 @@ from trio_tcp.testing import check_codec
 
 if TYPE_CHECKING:
     from tests.codecs.conftest import Decode
-    from trio_tcp.codecs._length_prefixed import ByteOrder, PrefixSize
+    from trio_tcp.codecs._integers import ByteOrder, IntegerSize
 
-SIZES: list[PrefixSize] = [1, 2, 3, 4, 8]
+SIZES: list[IntegerSize] = [1, 2, 3, 4, 8]
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_it_keeps_the_promises_of_a_codec(size: PrefixSize) -> None:
+def test_it_keeps_the_promises_of_a_codec(size: IntegerSize) -> None:
     """All that codecs promise holds for any size of the prefix."""
     codec = LengthPrefixed(size, max_bytes=100)
     check_codec(codec, st.binary(max_size=110))
@@ -39,7 +39,7 @@ def test_it_keeps_the_promises_with_the_lowest_byte_first() -> None:
     ],
 )
 def test_the_length_stands_before_the_message(
-    decode: Decode, size: PrefixSize, byteorder: ByteOrder, frame: bytes
+    decode: Decode, size: IntegerSize, byteorder: ByteOrder, frame: bytes
 ) -> None:
     """The length is written in the size and order that was asked for."""
     codec = LengthPrefixed(size, byteorder=byteorder)
@@ -101,7 +101,7 @@ class Long(bytes):
     ],
 )
 def test_a_message_that_the_prefix_cannot_express_is_refused(
-    size: PrefixSize, message: bytes, largest: int
+    size: IntegerSize, message: bytes, largest: int
 ) -> None:
     """Each size of the prefix has a limit of its own, which the error names."""
     codec = LengthPrefixed(size, max_bytes=1 << 33)

@@ -5,7 +5,7 @@ import re
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import cast, final
 
 import attrs
@@ -23,15 +23,19 @@ from trio_tcp.codecs import (
     Buffer,
     Chunks,
     Codec,
+    Decoder,
     Decoding,
     FixedLength,
     LengthPrefixed,
     Lines,
     Mapped,
+    NeedMore,
 )
 from trio_tcp.testing import check_codec
+from trio_tcp.testing._codec_run import CodecRun
 
 Decode = Callable[[Buffer], Decoding[bytes]]
+Batch = tuple[list[bytes], int]
 
 
 @final
@@ -68,6 +72,46 @@ class Zeros:
     def decode(self, buffer: Buffer, /) -> Decoding[bytes]:
         """Do as the test wants it."""
         return self.decode_with(buffer)
+
+
+@final
+@attrs.frozen
+class Batches:
+    """`Prefixed`, with batches made in many ways from a correct one."""
+
+    batch_with: Callable[[bytes, int, Batch], Batch]
+    boundaries_with: Callable[[list[int]], list[int]] = list
+    most: int = 8
+
+    def encode(self, message: bytes, /) -> bytes:
+        """Put the length before the message."""
+        return Prefixed(correct).encode(message)
+
+    def decode(self, buffer: Buffer, /) -> Decoding[bytes]:
+        """Decode as it should be."""
+        return correct(buffer)
+
+    def decode_batch(self, data: bytes, start: int, /) -> Batch:
+        """Do as the test wants it."""
+        ends = self._ends(data, start)
+        messages = [
+            data[begin + 1 : end]
+            for begin, end in zip([start, *ends], ends, strict=False)
+        ]
+        return self.batch_with(data, start, (messages, ends[-1] if ends else start))
+
+    def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
+        """Do as the test wants it."""
+        return iter(self.boundaries_with(self._ends(data, start)))
+
+    def _ends(self, data: bytes, start: int) -> list[int]:
+        ends: list[int] = []
+        while start < len(data) and data[start] <= 100 and len(ends) < self.most:
+            start += 1 + data[start]
+            if start > len(data):
+                break
+            ends.append(start)
+        return ends
 
 
 # Both are true of most broken codecs, and hypothesis shows the simpler case.
@@ -461,6 +505,196 @@ def test_truncation_is_a_matter_of_the_decoder() -> None:
                     raise TruncatedError(held)
 
     check_codec(Prefixed(decode), MESSAGES)
+
+
+BATCHES = "decode_batch gives something else than decode alone"
+
+
+def test_a_correct_codec_with_batches_passes() -> None:
+    """Of any size, also when a batch is empty although there are messages."""
+    check_codec(Batches(lambda _data, _start, batch: batch), MESSAGES)
+    check_codec(Batches(lambda _data, start, _batch: ([], start)), MESSAGES)
+
+    def one(data: bytes, start: int, batch: Batch) -> Batch:
+        messages, _end = batch
+        return messages[:1], start + len(messages[:1]) + len(b"".join(messages[:1]))
+
+    check_codec(Batches(one), MESSAGES)
+
+
+def test_batches_may_be_absent_with_some_options() -> None:
+    """Then nothing is asked of them."""
+
+    @final
+    class Without:
+        decode_batch = None
+
+        def encode(self, message: bytes, /) -> bytes:
+            return Prefixed(correct).encode(message)
+
+        def decode(self, buffer: Buffer, /) -> Iterator[bytes | NeedMore]:
+            return correct(buffer)
+
+    check_codec(Without(), MESSAGES)
+
+
+WRONG_BATCHES: list[tuple[Callable[[bytes, int, Batch], Batch], str]] = [
+    (lambda _data, _start, batch: (batch[0], batch[1] + 1), "ends at"),
+    (lambda _data, start, batch: (batch[0], start), "ends at"),
+    (lambda data, _start, batch: (batch[0], len(data)), "ends at"),
+    (lambda _data, _start, batch: (batch[0][1:], batch[1]), "ends at|messages"),
+    (lambda _data, _start, batch: (batch[0][::-1], batch[1]), "other messages"),
+    (lambda _data, _start, batch: ([*batch[0], b""], batch[1]), "other messages"),
+    (
+        lambda data, start, _batch: ([data[start:]], len(data)),
+        "other messages",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("batch_with", "expected"), WRONG_BATCHES, ids=map(str, range(len(WRONG_BATCHES)))
+)
+def test_batches_with_other_messages_or_another_end_are_caught(
+    batch_with: Callable[[bytes, int, Batch], Batch], expected: str
+) -> None:
+    """Each message, and where the last one ends."""
+    text = failure(Batches(batch_with))
+    assert BATCHES in text
+    assert re.search(expected, text)
+    for part in ("codec: ", "stream: ", "start: ", "came: ", "expected: "):
+        assert part in text
+
+
+def test_a_batch_with_a_message_over_the_limit_is_caught() -> None:
+    """It has to leave that to the generator, which refuses it."""
+
+    @final
+    @attrs.frozen
+    class Limited:
+        batches: Batches = Batches(lambda _data, _start, batch: batch)
+
+        def encode(self, message: bytes, /) -> bytes:
+            if len(message) > 3:
+                raise EncodeError("too large")
+            return self.batches.encode(message)
+
+        def decode(self, buffer: Buffer, /) -> Decoding[bytes]:
+            while True:
+                (size,) = yield from buffer.exactly(1)
+                if size > 3:
+                    raise FrameTooLargeError(size, 3, "the format")
+                yield (yield from buffer.exactly(size))
+
+        def decode_batch(self, data: bytes, start: int, /) -> Batch:
+            return self.batches.decode_batch(data, start)
+
+        def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
+            return self.batches.boundaries(data, start)
+
+    text = failure(Limited())
+    assert BATCHES in text
+    assert "other messages" in text
+
+
+def test_a_batch_with_a_malformed_message_is_caught() -> None:
+    """It has to stop before that."""
+
+    @final
+    class Ascii:
+        batches = Batches(lambda _data, _start, batch: batch)
+
+        def encode(self, message: bytes, /) -> bytes:
+            if not message.isascii():
+                raise EncodeError("not ASCII")
+            return self.batches.encode(message)
+
+        def decode(self, buffer: Buffer, /) -> Decoding[bytes]:
+            for item in correct(buffer):
+                if item is not NEED_MORE and not item.isascii():
+                    raise MalformedMessageError("not ASCII")
+                yield item
+
+        def decode_batch(self, data: bytes, start: int, /) -> Batch:
+            return self.batches.decode_batch(data, start)
+
+        def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
+            return self.batches.boundaries(data, start)
+
+    assert BATCHES in failure(Ascii())
+
+
+def test_a_batch_that_raises_is_caught() -> None:
+    """Here for what is no mistake at all."""
+
+    def raising(data: bytes, _start: int, batch: Batch) -> Batch:
+        if len(batch[0]) > 1:
+            raise FrameTooLargeError(len(data), 1, "the format")
+        return batch
+
+    text = failure(Batches(raising))
+    assert "never raises" in text
+    assert "FrameTooLargeError" in text
+
+
+WRONG_BOUNDARIES: list[Callable[[list[int]], list[int]]] = [
+    lambda ends: [end - 1 for end in ends],
+    lambda ends: ends[1:],
+    lambda ends: ends[:-1],
+    lambda ends: [0, *ends],
+]
+
+
+@pytest.mark.parametrize(
+    "boundaries_with", WRONG_BOUNDARIES, ids=map(str, range(len(WRONG_BOUNDARIES)))
+)
+def test_wrong_boundaries_are_caught(
+    boundaries_with: Callable[[list[int]], list[int]],
+) -> None:
+    """Else a message that is given back would be cut at another place."""
+    codec = Batches(lambda _data, _start, batch: batch, boundaries_with)
+    text = failure(codec)
+    assert BATCHES in text
+    assert "boundaries" in text
+
+
+def test_batches_that_consume_nothing_are_caught() -> None:
+    """A message that comes without end, many times at once."""
+
+    def decode(buffer: Buffer) -> Decoding[bytes]:
+        while not buffer.data:
+            yield NEED_MORE
+        while True:
+            yield b"again"
+
+    @final
+    class Endless:
+        def encode(self, message: bytes, /) -> bytes:
+            return Prefixed(decode).encode(message)
+
+        def decode(self, buffer: Buffer, /) -> Decoding[bytes]:
+            return decode(buffer)
+
+        def decode_batch(self, _data: bytes, start: int, /) -> Batch:
+            return [b"again"] * 3, start
+
+        def boundaries(self, _data: bytes, start: int, /) -> Iterator[int]:
+            return iter([start] * 3)
+
+    assert BATCHES in failure(Endless())
+    with pytest.raises(AssertionError, match="again and again"):
+        CodecRun(Endless()).feed(b"x")
+
+
+def test_a_batch_of_very_many_messages_is_not_taken_for_an_endless_one() -> None:
+    """All of them were consumed at once."""
+    codec = Batches(lambda _data, _start, batch: batch, most=5000)
+    decoder = Decoder(codec)
+    decoder.feed(codec.encode(b"") * 5000)
+    decoder.next_message()
+    assert len(decoder.ready) == 4999
+    run = CodecRun(codec)
+    assert len(run.end(codec.encode(b"") * 5000).items) == 5000
 
 
 def test_without_hypothesis_the_error_says_what_to_install() -> None:

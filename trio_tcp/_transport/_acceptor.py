@@ -76,7 +76,7 @@ class StreamAcceptor:
         self._listener = listener
         self._make = make
 
-    async def accept(self, limit: int) -> list[Transport]:  # noqa: ARG002 - one is in it
+    async def accept(self, limit: int) -> list[Transport]:
         """As `Acceptor`; one at a time."""
         return [self._make(await self._listener.accept())]
 
@@ -113,6 +113,8 @@ class SocketAcceptor:
             if self._listener.fileno() < 0:
                 raise trio.ClosedResourceError("this listener was closed")
             await trio.lowlevel.wait_readable(self._listener)
+            if self._listener.fileno() < 0:
+                continue  # closed meanwhile, and the number may be another's already
             try:
                 while len(accepted) < limit:
                     accepted.append(self._accept_one())

@@ -62,14 +62,16 @@ class Poller:
         allows_sockets: whether sockets are to be used directly at all.
         sockets: how many there are.
         wakes: how many times one was found to have something, in all.
+        is_over: this run of Trio has ended its system tasks. Async generators that are
+            left are closed after that, and wait directly.
     """
 
     __slots__ = (
         "_choice",
         "_epoll",
-        "_is_running",
         "_told",
         "allows_sockets",
+        "is_over",
         "sockets",
         "wakes",
     )
@@ -83,9 +85,9 @@ class Poller:
         self.allows_sockets: bool = choice != "general"
         self._told: dict[int, Told] = {}
         self._epoll: select.epoll | None = None
-        self._is_running = False
         self.sockets: int = 0
         self.wakes: int = 0
+        self.is_over: bool = False
 
     # The choice
 
@@ -105,22 +107,53 @@ class Poller:
             was: the last answer.
         """
         if self._choice != "auto":
-            return was
+            return self._choice == "polled"
         active = self.wakes - last_wake
         return active > FEW if was else active >= MANY
 
     # Telling
 
-    def add(self, fd: int, told: Told) -> None:
-        """Tell this socket from now on, also of what is there already."""
-        if self._epoll is None:
-            self._epoll = select.epoll()
-        if not self._is_running:
-            self._is_running = True
-            trio.lowlevel.spawn_system_task(self._run, name="trio_tcp poller")
+    def add(self, fd: int, told: Told) -> bool:
+        """Tell this socket from now on, also of what is there already.
+
+        Returns:
+            Whether that was possible: the system may be out of descriptors or memory,
+            or the run about to end.
+        """
         events = select.EPOLLIN | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
-        self._epoll.register(fd, events)
+        try:
+            if self._epoll is None:
+                self._epoll = self._start()
+            self._epoll.register(fd, events)
+        except OSError:
+            return False
         self._told[fd] = told
+        return True
+
+    def _start(self) -> select.epoll:
+        """Start to wait.
+
+        Raises:
+            OSError: as `select.epoll`; or it is too late for that.
+        """
+        if self.is_over:
+            raise OSError("the run has ended")
+        epoll = select.epoll()
+        try:
+            trio.lowlevel.spawn_system_task(self._run, epoll, name="trio_tcp poller")
+        except RuntimeError:  # Trio has ended its system tasks
+            epoll.close()
+            self._end()
+            raise OSError("the run has ended") from None
+        return epoll
+
+    def _end(self) -> None:
+        """Let all sockets wait directly from now on."""
+        self._epoll = None
+        self._choice = "direct"
+        self.is_over = True
+        for tell in list(self._told.values()):
+            tell(False)
 
     def remove(self, fd: int) -> None:
         """Tell it no more. To be called before the socket is closed, or given away.
@@ -133,26 +166,28 @@ class Poller:
             with suppress(OSError):
                 self._epoll.unregister(fd)
 
-    async def _run(self) -> None:
-        """Wait and tell, until Trio ends its system tasks, the last of all."""
-        assert self._epoll is not None
-        told, poll, bytes_alone = self._told, self._epoll.poll, select.EPOLLIN
+    async def _run(self, epoll: select.epoll) -> None:
+        """Wait and tell, until Trio ends its system tasks, the last of all tasks."""
+        told, poll, bytes_alone = self._told, epoll.poll, select.EPOLLIN
         try:
             while True:
-                await trio.lowlevel.wait_readable(self._epoll)
+                await trio.lowlevel.wait_readable(epoll)
                 while True:
                     events = poll(0, EVENTS_PER_PASS)
                     self.wakes += len(events)
                     for fd, event in events:
-                        if tell := told.get(fd):
-                            tell(event == bytes_alone)
+                        # In no variable: it would keep the last socket from dying.
+                        told.get(fd, _tell_nobody)(event == bytes_alone)
                     if len(events) < EVENTS_PER_PASS:
                         break
                     await trio.lowlevel.cancel_shielded_checkpoint()
         finally:
-            self._is_running = False
-            self._epoll.close()
-            self._epoll = None
+            epoll.close()
+            self._end()
+
+
+def _tell_nobody(_is_bytes_alone: bool) -> None:
+    """A socket that was told of before in this pass has removed this one."""
 
 
 _pollers: trio.lowlevel.RunVar[Poller] = trio.lowlevel.RunVar("trio_tcp.poller")

@@ -48,6 +48,8 @@ class SocketTransport:
 
     __slots__ = (
         "_eager_reads",
+        "_has_waited_directly",
+        "_is_interrupted",
         "_is_polled",
         "_offer",
         "_peer",
@@ -64,8 +66,10 @@ class SocketTransport:
         self._peer = peer
         self._readable = NOTHING
         self._eager_reads = 0
+        self._is_interrupted = False  # when it could not be woken at once
         self._poller = poller = current_poller()
         self._is_polled = False
+        self._has_waited_directly = False  # through Trio
         self._wants_poller = poller.guess()
         self._woken_at = poller.wakes
         self._reader: trio.lowlevel.Task | None = None  # that waits for the poller
@@ -93,8 +97,9 @@ class SocketTransport:
         """None: the bytes are as they are."""
         return None
 
-    async def receive_some(self) -> bytes:
+    async def receive_some(self) -> bytes:  # noqa: C901 - calls cost more than kernels
         """Wait for the kernel to have bytes, then take them."""
+        self._is_interrupted = False
         while True:
             if self._readable and self._eager_reads:
                 pass
@@ -116,6 +121,8 @@ class SocketTransport:
                 chunk = self._socket.recv(READ_BYTES)
             except BlockingIOError:
                 self._readable = NOTHING
+                if self._is_interrupted:
+                    raise _interruption() from None
             except OSError as error:
                 raise self._translated(error) from error
             else:
@@ -134,6 +141,7 @@ class SocketTransport:
     async def _wait_directly(self) -> None:
         if self._socket.fileno() < 0:
             raise trio.ClosedResourceError("this socket was closed")
+        self._has_waited_directly = True
         await trio.lowlevel.wait_readable(self._socket)
         # It is asked anew each time, and so need not be sure.
         self._readable = BYTES_ALONE
@@ -155,15 +163,18 @@ class SocketTransport:
             raise trio.ClosedResourceError("this socket was closed")
         if self._is_polled:
             self._poller.remove(fd)
-        else:
-            self._poller.add(fd, self._told)
+        elif not self._poller.add(fd, self._told):
+            self._wants_poller = False
+            return
         self._is_polled = not self._is_polled
         self._readable = NOTHING  # else it will be told at once
 
-    def _told(self, is_bytes_alone: bool) -> None:  # noqa: FBT001 - for the poller
+    def _told(self, is_bytes_alone: bool) -> None:
         """Something has come: tell the task that waits for it."""
         if not is_bytes_alone:
             self._readable = SOMETHING
+            if self._poller.is_over:
+                self._wants_poller = False
         elif not self._readable:
             self._readable = BYTES_ALONE
         wakes = self._poller.wakes
@@ -173,14 +184,15 @@ class SocketTransport:
         reader = self._reader
         if reader is None:
             return
-        if self._offer is None:
+        if self._offer is None or not self._wants_poller:
             self._reader = None
             trio.lowlevel.reschedule(reader)
         else:
             self._read_now(reader, self._offer)
 
     def _read_now(self, reader: trio.lowlevel.Task, offer: Offer) -> None:
-        """Read for the task that waits; if nothing is left to do for it, it waits on."""
+        """Read for the task that waits; if nothing is left to do, it waits on."""
+        self._eager_reads = MAX_EAGER_READS
         for _ in range(MAX_EAGER_READS):
             try:
                 chunk = self._socket.recv(READ_BYTES)
@@ -189,9 +201,7 @@ class SocketTransport:
                 return
             except OSError as error:
                 # Kept for the task: only the first read tells of a reset.
-                broken = self._translated(error)
-                broken.__cause__ = error
-                self._wake(outcome.Error(broken))
+                self._wake(outcome.Error(self._caused_by(error)))
                 return
             self._note_read(len(chunk))
             if not chunk:
@@ -219,20 +229,24 @@ class SocketTransport:
     def interrupt_receive(self) -> None:
         """Wake the reader; the socket stays open."""
         if self._reader is not None:
-            interrupted = trio.ClosedResourceError("receiving was interrupted")
-            self._wake(outcome.Error(interrupted))
-        elif self._socket.fileno() >= 0:
+            self._wake(outcome.Error(_interruption()))
+            return
+        # One that is about to run goes on with what it has been woken for; that may
+        # turn out to be nothing.
+        self._is_interrupted = True
+        if self._socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self._socket)
 
     # Without waiting
 
     def is_quiet(self) -> bool:
-        """Ask the kernel, which has neither bytes nor an end to tell of."""
-        try:
-            self._socket.recv(1, socket.MSG_PEEK)
-        except OSError as error:
-            return isinstance(error, BlockingIOError)
-        return False
+        """Ask the kernel, which has neither bytes nor an end to tell of.
+
+        To peek would take a reset's error away from the read that is to tell of it.
+        """
+        if self._socket.fileno() < 0:
+            return False
+        return not trio.socket.from_stdlib_socket(self._socket).is_readable()
 
     def send_now(self, data: bytes | memoryview) -> int:
         """Let the kernel take what fits into its buffer."""
@@ -246,10 +260,16 @@ class SocketTransport:
     async def send_some(self, data: memoryview) -> int:
         """Let the kernel take what fits, as soon as something does."""
         while not (taken := self.send_now(data)):
+            self._has_waited_directly = True
             # Woken for the reader's sake, it tries again.
             with suppress(trio.ClosedResourceError):
                 await trio.lowlevel.wait_writable(self._socket)
         return taken
+
+    def _caused_by(self, error: OSError) -> Exception:
+        translated = self._translated(error)
+        translated.__cause__ = error
+        return translated
 
     def _translated(self, error: OSError) -> Exception:
         if self._socket.fileno() < 0:
@@ -259,6 +279,11 @@ class SocketTransport:
     @property
     def can_half_close(self) -> bool:
         """Sockets can."""
+        return True
+
+    @property
+    def closes_at_once(self) -> bool:
+        """Sockets do."""
         return True
 
     async def send_eof(self) -> None:
@@ -272,7 +297,8 @@ class SocketTransport:
         """Close: FIN, or RST where received bytes are left unread."""
         if self._socket.fileno() >= 0:
             self._leave_poller()
-            trio.lowlevel.notify_closing(self._socket)
+            if self._has_waited_directly:
+                trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
     def _leave_poller(self) -> None:
@@ -294,3 +320,7 @@ class SocketTransport:
         self._leave_poller()
         sock = socket.socket(fileno=self._socket.detach())
         return trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+
+
+def _interruption() -> Exception:
+    return trio.ClosedResourceError("receiving was interrupted")

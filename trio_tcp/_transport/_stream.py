@@ -114,6 +114,11 @@ class StreamTransport:
         return len(piece)
 
     @property
+    def closes_at_once(self) -> bool:
+        """It may wait."""
+        return False
+
+    @property
     def can_half_close(self) -> bool:
         """Whether the stream is one that Trio calls half-closeable."""
         return isinstance(self._stream, trio.abc.HalfCloseableStream)

@@ -311,6 +311,11 @@ class TlsTransport:
     # Ending
 
     @property
+    def closes_at_once(self) -> bool:
+        """It may wait."""
+        return False
+
+    @property
     def can_half_close(self) -> bool:
         """TLS can, whatever is below: each direction has a close_notify."""
         return True

@@ -108,6 +108,11 @@ class Transport(Protocol):
         """Whether `send_eof` works."""
         ...
 
+    @property
+    def closes_at_once(self) -> bool:
+        """Whether `aclose` and `abort` never wait, and so need no protection."""
+        ...
+
     async def send_eof(self) -> None:
         """Close the sending direction alone: over TCP, send FIN.
 

@@ -10,7 +10,6 @@ between two messages; its generator is for what is cut off, or wrong.
 
 from __future__ import annotations
 
-from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, Never, TypeVar, final
 
@@ -43,8 +42,8 @@ class Decoder(Generic[In]):
 
     Attributes:
         buffer: the bytes that are not yet messages.
-        ready: messages that were decoded ahead, for `next_message` to return. They are
-            not in the buffer any more; `rewind` puts them back.
+        ready: messages that were decoded ahead, the next one last, for `next_message`.
+            They are not in the buffer any more; `rewind` puts them back.
     """
 
     __slots__ = (
@@ -63,7 +62,7 @@ class Decoder(Generic[In]):
 
     def __init__(self, codec: Codec[In, Never], buffer: Buffer | None = None) -> None:
         self.buffer: Buffer = Buffer() if buffer is None else buffer
-        self.ready: deque[In] = deque()
+        self.ready: list[In] = []
         self._codec = codec
         self._batch_codec = batch_codec(codec)
         self._decode_batch: DecodeBatch[In] | None = None
@@ -121,7 +120,7 @@ class Decoder(Generic[In]):
             FramingError: no more messages can be found; each later call raises again.
         """
         if self.ready:
-            return self.ready.popleft()
+            return self.ready.pop()
         if self._items is None:
             buffer = self.buffer
             if self._decode_batch is not None:
@@ -165,8 +164,9 @@ class Decoder(Generic[In]):
     def _first_of(self, messages: list[In], start: int) -> In:
         """Keep the others for later."""
         self._batch_start, self._batch_size = start, len(messages)
+        messages.reverse()
         self.ready.extend(messages)
-        return self.ready.popleft()
+        return self.ready.pop()
 
     def _next_item(self, items: Iterator[In | NeedMore]) -> In | NeedMore:
         """Let the codec's generator go on."""

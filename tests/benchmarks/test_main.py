@@ -1,0 +1,89 @@
+"""The whole program, as users run it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = [sys.executable, "-m", "benchmarks"]
+SERVER_AND_LOAD = 2
+
+
+def test_it_writes_a_report_and_a_picture(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *BENCHMARKS,
+            "--only=pp1",
+            "--servers=trio_plain,trio_tcp",
+            "--rounds=1",
+            "--seconds=0.2",
+            f"--output={tmp_path / 'new'}",
+        ],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    page = (tmp_path / "new" / "report.md").read_text(encoding="utf-8")
+    assert "### pp1" in page
+    assert page.count("\n| trio_tcp |") == 2
+    assert "</svg>" in (tmp_path / "new" / "report.svg").read_text(encoding="utf-8")
+    assert done.stdout == f"{tmp_path / 'new' / 'report.md'}\n"
+
+
+def test_names_that_it_does_not_know_are_an_error() -> None:
+    done = subprocess.run(
+        [*BENCHMARKS, "--only", "pp65", "--servers", "nobody"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "unknown: pp65, nobody" in done.stderr
+
+
+def children_of(pid: int) -> list[int]:
+    """Ask the system which processes somebody has started."""
+    found = subprocess.run(
+        ["pgrep", "-P", str(pid)], check=False, capture_output=True, text=True
+    )
+    return [int(word) for word in found.stdout.split()]
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"]
+)
+def test_a_signal_ends_all_that_it_has_started(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with subprocess.Popen(
+        [
+            *BENCHMARKS,
+            "--only=pp1",
+            "--servers=trio_plain",
+            "--seconds=30",
+            f"--output={tmp_path}",
+        ],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            while len(children := children_of(process.pid)) < SERVER_AND_LOAD:
+                assert process.poll() is None
+            process.send_signal(number)
+            assert process.wait(20) == 130
+        finally:
+            process.kill()
+    for child in children:
+        with pytest.raises(ProcessLookupError):
+            os.kill(child, 0)
+    assert list(tmp_path.iterdir()) == []
