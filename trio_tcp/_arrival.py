@@ -100,6 +100,11 @@ class Arrivals:
         for scope in self.pending:
             scope.cancel()
 
+    @property
+    def take_time(self) -> bool:
+        """Whether something comes before a client's connection."""
+        return self._proxy_protocol is not None or self.tls is not None
+
     async def see_in(self, transport: Transport) -> Arrival | None:
         """See a client in, who has a slot.
 
@@ -108,7 +113,7 @@ class Arrivals:
             stream is closed, and the observer has been told.
         """
         arrival = Arrival(transport)
-        if self._proxy_protocol is None and self.tls is None:
+        if not self.take_time:
             # There is nothing to wait for, and so nothing to be cancelled.
             if self._admission.enter(arrival.peer):
                 return arrival

@@ -1,16 +1,16 @@
-"""What a server does with each stream that it accepts: a task, in which all else is."""
+"""What a server does with each client that it accepts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, final
 
-import attrs
 import trio
 
 from trio_tcp._admission import Admission
-from trio_tcp._arrival import Arrivals
+from trio_tcp._arrival import Arrival, Arrivals
 from trio_tcp._connection import Connection
+from trio_tcp._dozing import Dozing, can_doze
 from trio_tcp._group import Group
 from trio_tcp._options import Timeouts
 from trio_tcp._serve_connection import Handler, serve_connection
@@ -24,11 +24,10 @@ Out = TypeVar("Out")
 
 
 @final
-@attrs.frozen(kw_only=True)
 class Clients(Generic[In, Out]):
-    """Serves the clients of one server, each in a task of its own.
+    """Serves the clients of one server, each in a task of its own, if it needs one.
 
-    Attributes:
+    Args:
         handler: the user's.
         codec: of all connections.
         timeouts: of all connections, at first.
@@ -40,44 +39,87 @@ class Clients(Generic[In, Out]):
         note_served: is told when its handler has ended.
     """
 
-    handler: Handler[In, Out]
-    codec: Codec[In, Out]
-    timeouts: Timeouts
-    admission: Admission
-    arrivals: Arrivals
-    group: Group
-    nursery: trio.Nursery
-    enlist: Callable[[Connection[Any, Any]], None]
-    note_served: Callable[[Connection[Any, Any]], None]
+    def __init__(
+        self,
+        *,
+        handler: Handler[In, Out],
+        codec: Codec[In, Out],
+        timeouts: Timeouts,
+        admission: Admission,
+        arrivals: Arrivals,
+        group: Group,
+        nursery: trio.Nursery,
+        enlist: Callable[[Connection[Any, Any]], None],
+        note_served: Callable[[Connection[Any, Any]], None],
+    ) -> None:
+        self._handler = handler
+        self._codec = codec
+        self._timeouts = timeouts
+        self._admission = admission
+        self._arrivals = arrivals
+        self._group = group
+        self._nursery = nursery
+        self._enlist = enlist
+        self._note_served = note_served
+        self._dozing = Dozing(nursery, self._start_handler, self._release)
 
     def start(self, transport: Transport) -> None:
         """Start to serve a client, or to refuse it."""
-        if limit := self.admission.take():
-            self.nursery.start_soon(self.arrivals.refuse, transport, limit)
-        else:
-            self.nursery.start_soon(self._serve, transport, name=self.handler)
+        if limit := self._admission.take():
+            self._nursery.start_soon(self._arrivals.refuse, transport, limit)
+            return
+        if self._arrivals.take_time or not self._admission.enter(transport.peer):
+            self._nursery.start_soon(self._arrive, transport, name=self._handler)
+            return
+        connection = self._connect(Arrival(transport))
+        if can_doze(self._handler) and self._dozing.add(self._handler, connection):
+            return
+        self._start_handler(connection, self._handler)
 
-    async def _serve(self, transport: Transport) -> None:
+    def close(self) -> None:
+        """Say that nobody else comes."""
+        self._dozing.close()
+
+    def _connect(self, arrival: Arrival) -> Connection[In, Out]:
+        connection = Connection(
+            arrival.transport,
+            codec=self._codec,
+            timeouts=self._timeouts,
+            group=self._group,
+            # As it was: one that is gone has no address any more.
+            peer=arrival.peer,
+            proxy_header=arrival.header,
+            received=arrival.received,
+            awaits_first=True,
+        )
+        self._enlist(connection)
+        return connection
+
+    def _start_handler(
+        self, connection: Connection[In, Out], handler: Handler[In, Out]
+    ) -> None:
+        self._nursery.start_soon(self._serve, connection, handler, name=self._handler)
+
+    async def _arrive(self, transport: Transport) -> None:
         try:
-            if arrival := await self.arrivals.see_in(transport):
-                try:
-                    connection = Connection(
-                        arrival.transport,
-                        codec=self.codec,
-                        timeouts=self.timeouts,
-                        group=self.group,
-                        # As it was: one that is gone has no address any more.
-                        peer=arrival.peer,
-                        proxy_header=arrival.header,
-                        received=arrival.received,
-                        awaits_first=True,
-                    )
-                    self.enlist(connection)
-                    try:
-                        await serve_connection(self.handler, connection)
-                    finally:
-                        self.note_served(connection)
-                finally:
-                    self.admission.leave(arrival.peer)
+            arrival = await self._arrivals.see_in(transport)
+        except BaseException:
+            self._admission.give_back()
+            raise
+        if arrival is None:
+            self._admission.give_back()
+        else:
+            await self._serve(self._connect(arrival), self._handler)
+
+    async def _serve(
+        self, connection: Connection[In, Out], handler: Handler[In, Out]
+    ) -> None:
+        try:
+            await serve_connection(handler, connection)
         finally:
-            self.admission.give_back()
+            self._release(connection)
+
+    def _release(self, connection: Connection[In, Out]) -> None:
+        self._note_served(connection)
+        self._admission.leave(connection.peer)
+        self._admission.give_back()

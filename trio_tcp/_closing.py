@@ -165,6 +165,23 @@ class Ending:
                 return False
         return True
 
+    def finish(self) -> bool:
+        """End as after a handler that returns at the peer's end, if nothing can wait.
+
+        Returns:
+            False, and nothing is done, if something can.
+        """
+        if self._journal.is_broken or not self.everything_is_said:
+            return False
+        self._incoming.close()
+        self._outgoing.close()
+        if not self._transport.close_now():
+            return False
+        self._journal.end(CloseReason.PEER_CLOSED)
+        self.released = True
+        self._report()
+        return True
+
     def abort(self) -> None:
         """Break the connection; one of the writers closes the stream."""
         if not self.released:
@@ -245,16 +262,24 @@ class Ending:
         self._outgoing.abort()
         self._incoming.evict()
 
-    def begin_life(self, handler: trio.CancelScope) -> None:
+    def begin_life(self, handler: trio.CancelScope | None = None) -> None:
         """Start the clock of the connection's lifetime; at its end, cancel."""
         self.handler = handler
+        if self.is_too_old:  # before it needed a handler
+            self._outlive()
+            return
         self._incoming.patience.begin_life(self._journal.opened_at, self._outlived)
 
     def _outlived(self, error: PeerTooSlowError) -> None:
         self._journal.end(CloseReason.TIMED_OUT, self._journal.mine(error))
         self.is_too_old = True
+        self._outlive()
+
+    def _outlive(self) -> None:
         if self.handler is not None:
             self.handler.cancel()
+        else:
+            self._incoming.interrupt()
 
     def cancel(self) -> None:
         """Cancel the handler, as its server drains; what it has sent is delivered."""

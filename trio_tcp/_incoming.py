@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from contextvars import Context
 from typing import Generic, Never, TypeVar, final
 
 import trio
@@ -31,7 +32,7 @@ from trio_tcp._journal import Journal
 from trio_tcp._options import Timeouts
 from trio_tcp._patience import Patience
 from trio_tcp._read_ahead import ReadAhead
-from trio_tcp._transport import Transport
+from trio_tcp._transport import Doze, Transport
 from trio_tcp.codecs import Buffer, Codec, Decoder
 
 __all__ = ["Incoming"]
@@ -57,10 +58,10 @@ class Incoming(Generic[In]):
     """
 
     __slots__ = (
-        "_answer",
         "_broken",
         "_busy",
         "_decoder",
+        "_doze",
         "_failure",
         "_garbage_reported",
         "_given_up",
@@ -116,8 +117,8 @@ class Incoming(Generic[In]):
         self._waiting = False  # a task waits for bytes
         self._waits = 0  # how many times one did
         self._interruption: ConnectionFault | None = None  # what it is to raise
-        self._answer: Callable[[], bool] | None = None
-        self._failure: BaseException | None = None  # of that
+        self._doze: Doze | None = None
+        self._failure: BaseException | None = None  # for who waits
         self.bytes_received = len(received)
         self.bytes_held = 0
         self.messages_received = 0
@@ -291,26 +292,64 @@ class Incoming(Generic[In]):
                 `read_more` raises. It may be called in another task than that, but
                 with its context.
         """
-        self._answer = answer
-        self._transport.offer_to(self._take_for)
+        context = trio.lowlevel.current_task().context
+
+        def take(chunk: bytes) -> bool:
+            return self.take_for(chunk, answer, context) and self.may_wait_on
+
+        self.raise_failure()
+        self._transport.offer_to(take)
         try:
             yield
         finally:
-            self._answer = None
             self._transport.offer_to(None)
+            self.raise_failure()  # also where a cancellation came first
 
-    def _take_for(self, chunk: bytes, receiver: trio.lowlevel.Task) -> bool:
-        """Take bytes for the task that waits in `read_more`, and answer them."""
-        assert self._answer is not None
+    def take_for(
+        self, chunk: bytes, answer: Callable[[], bool], context: Context
+    ) -> bool:
+        """Take bytes for one who waits, and have them answered; False if not all are.
+
+        What this raises is kept for `raise_failure`.
+        """
         self.patience.stop()
         try:
             self._take(chunk)
-            is_done = receiver.context.run(self._answer)
-        except BaseException as error:  # noqa: BLE001 - it is for the receiver
+            is_done = context.run(answer)
+        except BaseException as error:  # noqa: BLE001 - it is for who waits
             self._failure = error
             return False
         self._start_to_wait(self._decoder.buffer)
-        return is_done and not self._group.is_draining
+        return is_done
+
+    @property
+    def may_wait_on(self) -> bool:
+        """Whether one who waits may do so, as nothing else has happened."""
+        return not (self._is_halted or self.closed or self._group.is_draining)
+
+    def raise_failure(self) -> None:
+        """Raise what was raised for one who waited."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure from None
+
+    # Dozing
+
+    def begin_to_doze(self, doze: Doze) -> None:
+        """Wait as `read_more` does, but with no task; interrupting wakes this."""
+        self._doze = doze
+        self.receiving = self._waiting = True
+        self._waits += 1
+        self._start_to_wait(self._decoder.buffer)
+
+    def stop_to_doze(self) -> None:
+        """Wait no more."""
+        self._doze = None
+        self.receiving = self._waiting = False
+        self.receiver_left()
+        if self._read_ahead is not None:
+            self._read_ahead.receiver_left()
+        self.patience.stop_in_vain()
 
     # Interrupting
 
@@ -320,14 +359,17 @@ class Incoming(Generic[In]):
 
     def interrupt(self, error: ConnectionFault | None = None) -> None:
         """Wake the task that waits for bytes; with no error, it just looks again."""
-        if self._waiting:
+        if self._doze is not None:
+            if isinstance(error, PeerTooSlowError):
+                self._give_up(self._journal.mine(error))
+                self._journal.end(CloseReason.TIMED_OUT, error)
+            self._doze.wake()
+        elif self._waiting:
             self._interruption = error
             self._source.interrupt_receive()
 
     def _raise_interruption(self) -> None:
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure from None
+        self.raise_failure()
         if self.closed:
             raise self._journal.closed_error() from None
         if self._broken:
@@ -448,7 +490,9 @@ class Incoming(Generic[In]):
         self._interrupt_all()
 
     def _interrupt_all(self) -> None:
-        if self.receiving or self._read_ahead is not None:
+        if self._doze is not None:
+            self._doze.wake()
+        elif self.receiving or self._read_ahead is not None:
             self._source.interrupt_receive()
         if self._read_ahead is not None:
             self._read_ahead.close()

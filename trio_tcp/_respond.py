@@ -129,10 +129,7 @@ def respond(
     if _is_async(function):
         return _answering_async(bind, on_error)
 
-    async def answer(connection: Connection[Any, Any]) -> None:
-        await _Answers(bind(connection), on_error, connection).run()
-
-    return answer
+    return _Responder(bind, on_error)
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
@@ -216,6 +213,21 @@ def _refuse_awaitable(reply: object) -> None:
 
 
 @final
+class _Responder:
+    """A handler whose connections may doze: see ``_dozing.py``."""
+
+    def __init__(self, bind: Bind, on_error: OnError[Any, Any] | None) -> None:
+        self._bind = bind
+        self._on_error = on_error
+
+    def sleeper(self, connection: Connection[Any, Any], /) -> _Answers[Any, Any]:
+        return _Answers(self._bind(connection), self._on_error, connection)
+
+    async def __call__(self, connection: Connection[Any, Any], /) -> None:
+        await self.sleeper(connection).run()
+
+
+@final
 class _Answers(Generic[In, Out]):
     """A plain function that answers the requests of one connection."""
 
@@ -246,12 +258,16 @@ class _Answers(Generic[In, Out]):
         self._answered = 0  # since others had their turn for certain
         self._bytes_seen = 0  # received when it last ran out of requests
 
+    async def __call__(self, _: Connection[In, Out], /) -> None:
+        """Go on as the connection's handler."""
+        await self.run()
+
     async def run(self) -> None:
         """Answer until the peer's end."""
         incoming = self._incoming
-        await trio.lowlevel.checkpoint_if_cancelled()
         try:
             with incoming.reserved(), incoming.answered_by(self.answer):
+                await trio.lowlevel.checkpoint_if_cancelled()
                 await self._run()
         except ConnectionFault as error:
             if not _is_of(error, self._connection):

@@ -146,6 +146,7 @@ async def serve_listeners(
                         notify(observer, ServerStarted(addresses=addresses))
                         task_status.started(server)
                 finally:
+                    clients.close()
                     group.release()
     finally:
         if server is not None:

@@ -6,6 +6,7 @@ import gc
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import TypeAlias
 
 import pytest
@@ -158,6 +159,20 @@ async def say_hello(port: int, codec: Binary) -> None:
         assert await connection.receive() == b"hello"
 
 
+async def say_hello_together(port: int, codec: Binary) -> None:
+    """Have so many clients at once that there is all that a run keeps to its end.
+
+    That is a task and a descriptor, which many sockets share.
+    """
+    async with AsyncExitStack() as stack:
+        for _ in range(AT_ONCE):
+            connection = await stack.enter_async_context(
+                trio_tcp.connect_tcp(LOOPBACK, port, codec=codec)
+            )
+            await connection.send(b"hello")
+            assert await connection.receive() == b"hello"
+
+
 async def all_have_ended(server: trio_tcp.Server, count: int) -> None:
     """Wait until so many clients have come, and all have gone."""
     await until(lambda: server.statistics().accepted == count)
@@ -177,12 +192,12 @@ async def test_after_many_clients_of_every_kind_nothing_is_left(
     server = await start_server(
         nursery, echo_or_fail, codec, observer=ignore, timeouts=Timeouts(linger=0.5)
     )
-    await say_hello(server.port, codec)
-    await all_have_ended(server, 1)
+    await say_hello_together(server.port, codec)
+    await all_have_ended(server, AT_ONCE)
     # Objects first: it collects garbage, in which descriptors may be open.
     objects, tasks, descriptors = our_objects(), living_tasks(), open_descriptors()
     await be_all_clients(server.port, codec)
-    await all_have_ended(server, CLIENTS + 1)
+    await all_have_ended(server, CLIENTS + AT_ONCE)
     assert not our_objects() - objects
     assert living_tasks() == tasks
     assert open_descriptors() == descriptors

@@ -20,11 +20,12 @@ from trio_tcp._transport._socket import SocketTransport
 from trio_tcp._transport._stream import StreamTransport
 from trio_tcp._transport._tls import TlsTransport, is_server_context
 from trio_tcp._transport._tls_info import TlsInfo
-from trio_tcp._transport._transport import READ_BYTES, Transport
+from trio_tcp._transport._transport import READ_BYTES, Doze, Transport
 
 __all__ = [
     "READ_BYTES",
     "Acceptor",
+    "Doze",
     "TlsInfo",
     "TlsTransport",
     "Transport",

@@ -19,7 +19,7 @@ import trio
 from trio_tcp._address import Address, from_sockaddr
 from trio_tcp._transport._poller import FEW, current_poller
 from trio_tcp._transport._tls_info import TlsInfo
-from trio_tcp._transport._transport import READ_BYTES, Offer
+from trio_tcp._transport._transport import READ_BYTES, Doze, Offer
 
 __all__ = ["LINGER_ZERO", "SocketTransport"]
 
@@ -47,7 +47,9 @@ class SocketTransport:
     """
 
     __slots__ = (
+        "_doze",
         "_eager_reads",
+        "_error",
         "_has_waited_directly",
         "_is_interrupted",
         "_is_polled",
@@ -74,6 +76,8 @@ class SocketTransport:
         self._woken_at = poller.wakes
         self._reader: trio.lowlevel.Task | None = None  # that waits for the poller
         self._offer: Offer | None = None
+        self._doze: Doze | None = None
+        self._error: Exception | None = None  # of a read for that
         poller.sockets += 1
 
     @property
@@ -103,6 +107,9 @@ class SocketTransport:
         while True:
             if self._readable and self._eager_reads:
                 pass
+            elif self._error is not None:
+                error, self._error = self._error, None
+                raise error
             elif self._wants_poller is not self._is_polled:
                 self._change_sides()
                 continue
@@ -183,8 +190,9 @@ class SocketTransport:
         self._woken_at = wakes
         reader = self._reader
         if reader is None:
-            return
-        if self._offer is None or not self._wants_poller:
+            if self._doze is not None:
+                self._read_for(self._doze)
+        elif self._offer is None or not self._wants_poller:
             self._reader = None
             trio.lowlevel.reschedule(reader)
         else:
@@ -207,7 +215,7 @@ class SocketTransport:
             if not chunk:
                 self._wake(outcome.Value(chunk))
                 return
-            is_done = offer(chunk, reader)
+            is_done = offer(chunk)
             if self._reader is not reader:
                 return  # it has been cancelled, or sent away, meanwhile
             if not is_done:
@@ -217,6 +225,26 @@ class SocketTransport:
                 return
         self.interrupt_receive()  # others have their turn before it goes on
 
+    def _read_for(self, doze: Doze) -> None:
+        """Read with no task that waits."""
+        if not self._wants_poller:
+            doze.wake()
+            return
+        for _ in range(MAX_EAGER_READS):
+            try:
+                chunk = self._socket.recv(READ_BYTES)
+            except BlockingIOError:
+                self._readable = NOTHING
+                return
+            except OSError as error:
+                self._error = self._caused_by(error)
+                doze.wake()
+                return
+            self._note_read(len(chunk))
+            if not doze.take(chunk) or not self._readable:
+                return
+        doze.wake()
+
     def _wake(self, result: outcome.Outcome[bytes]) -> None:
         if self._reader is not None:
             trio.lowlevel.reschedule(self._reader, result)
@@ -225,6 +253,13 @@ class SocketTransport:
     def offer_to(self, offer: Offer | None) -> None:
         """Offer to read for the task that waits, while the poller tells this socket."""
         self._offer = offer
+
+    def doze(self, doze: Doze | None) -> bool:
+        """Only if the poller tells this socket."""
+        if doze is not None and self._wants_poller and not self._is_polled:
+            self._change_sides()
+        self._doze = doze if self._is_polled else None
+        return self._is_polled
 
     def interrupt_receive(self) -> None:
         """Wake the reader; the socket stays open."""
@@ -295,11 +330,16 @@ class SocketTransport:
 
     async def aclose(self) -> None:
         """Close: FIN, or RST where received bytes are left unread."""
+        self.close_now()
+
+    def close_now(self) -> bool:
+        """The same."""
         if self._socket.fileno() >= 0:
             self._leave_poller()
             if self._has_waited_directly:
                 trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
+        return True
 
     def _leave_poller(self) -> None:
         self._poller.sockets -= 1

@@ -11,7 +11,7 @@ import trio
 from trio_tcp._address import Address, from_sockaddr
 from trio_tcp._transport._socket import LINGER_ZERO
 from trio_tcp._transport._tls_info import TlsInfo
-from trio_tcp._transport._transport import READ_BYTES, Offer
+from trio_tcp._transport._transport import READ_BYTES, Doze, Offer
 
 __all__ = ["StreamTransport", "SupportsLook", "SupportsReset"]
 
@@ -93,6 +93,14 @@ class StreamTransport:
         """Cancel the read at hand."""
         if self._reading is not None:
             self._reading.cancel()
+
+    def doze(self, doze: Doze | None) -> bool:  # noqa: ARG002 - of no use here
+        """It waits in a task."""
+        return False
+
+    def close_now(self) -> bool:
+        """It may wait."""
+        return False
 
     def offer_to(self, offer: Offer | None) -> None:
         """Nothing would be saved here."""

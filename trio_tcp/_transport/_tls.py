@@ -28,7 +28,7 @@ from trio_tcp._transport._tls_session import (
     TlsSession,
     is_server_context,
 )
-from trio_tcp._transport._transport import Offer, Transport
+from trio_tcp._transport._transport import Doze, Offer, Transport
 
 __all__ = ["TlsTransport", "is_server_context"]
 
@@ -232,6 +232,14 @@ class TlsTransport:
     def interrupt_receive(self) -> None:
         """Wake the task that waits for bytes."""
         self._inner.interrupt_receive()
+
+    def doze(self, doze: Doze | None) -> bool:  # noqa: ARG002 - of no use here
+        """It waits in a task."""
+        return False
+
+    def close_now(self) -> bool:
+        """It may wait."""
+        return False
 
     def offer_to(self, offer: Offer | None) -> None:
         """Nothing would be saved here."""

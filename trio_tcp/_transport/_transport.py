@@ -10,17 +10,29 @@ import trio
 from trio_tcp._address import Address
 from trio_tcp._transport._tls_info import TlsInfo
 
-__all__ = ["READ_BYTES", "Offer", "Transport"]
+__all__ = ["READ_BYTES", "Doze", "Offer", "Transport"]
 
 READ_BYTES: Final = 64 << 10
 """How much is read at once, at most: the read-ahead of every transport. The size that
 Trio and asyncio settled on; more gains nothing on loopback."""
 
-Offer: TypeAlias = Callable[[bytes, trio.lowlevel.Task], bool]
+Offer: TypeAlias = Callable[[bytes], bool]
 """Takes bytes for a task that waits for them in `Transport.receive_some`.
 
 It returns True if the task may wait on, as nothing is left for it to do. It must not
 raise, and may be called in a system task."""
+
+
+class Doze(Protocol):
+    """Waits for what arrives with no task. Neither method raises."""
+
+    def take(self, chunk: bytes) -> bool:
+        """Take bytes, or ``b""`` at the end; False if that has ended the doze."""
+        ...
+
+    def wake(self) -> None:
+        """End the doze: something else has happened, of which `receive_some` tells."""
+        ...
 
 
 class Transport(Protocol):
@@ -69,6 +81,14 @@ class Transport(Protocol):
 
         A transport may ignore this. Where ``offer`` has left something to do,
         `receive_some` raises, as if interrupted.
+        """
+        ...
+
+    def doze(self, doze: Doze | None) -> bool:
+        """Hand over what arrives to this, with no task that waits; None: no more.
+
+        Returns:
+            False, and nothing is done, where that would not be worth it.
         """
         ...
 
@@ -123,6 +143,10 @@ class Transport(Protocol):
 
     async def aclose(self) -> None:
         """Close both directions at once, with no farewell but what closing implies."""
+        ...
+
+    def close_now(self) -> bool:
+        """Close as `aclose`, if that never waits; else return False, and do nothing."""
         ...
 
     async def abort(self) -> None:

@@ -15,7 +15,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -40,6 +40,11 @@ socket module of Python 3.11 lacks it."""
 
 PATIENCE: Final = 10.0
 """Seconds after an attack in which its last connections must have ended."""
+
+FIRST_GUESTS: Final = 12
+"""How many clients come to a new server, all at once, before its descriptors are
+counted. For that many it opens a descriptor that it keeps: it waits with it for all of
+its sockets."""
 
 HONEST_PATIENCE: Final = 40.0
 """Seconds in which honest clients have finished. They give up a request after 30."""
@@ -83,7 +88,8 @@ class Result:
         errors: of the honest clients.
         rss: of the server, in MiB: before the attack, at its peak, and after it.
         stuck: attackers' connections that did not end in time.
-        descriptors: of the server, before anybody came, and after all have gone.
+        descriptors: of the server, before the honest clients and the attackers came,
+            and after all have gone.
         serves: a client that comes after all that is served.
     """
 
@@ -269,19 +275,22 @@ class Arena:
             {"places": places, "regulars": regulars, "newcomers": newcomers}
         )
 
+    async def warm_up(self) -> None:
+        """Be the first guests of each port, all at once, and leave."""
+        async with AsyncExitStack() as stack:
+            for port, service in zip(self.ports, self.attack.services, strict=True):
+                for _ in range(FIRST_GUESTS):
+                    stream = await stack.enter_async_context(
+                        await _reach(port, service)
+                    )
+                    assert await _is_answered(stream, service)
+
     async def is_served(self) -> bool:
         """Come as a new client to each of the ports, and be answered."""
         with trio.move_on_after(PATIENCE), suppress(OSError, trio.BrokenResourceError):
             for port, service in zip(self.ports, self.attack.services, strict=True):
                 async with await _reach(port, service) as stream:
-                    await stream.send_all(service.hello)
-                    answer = b""
-                    while len(answer) < len(service.hello):
-                        chunk = await stream.receive_some()
-                        if not chunk:
-                            return False
-                        answer += chunk
-                    if answer != service.hello:
+                    if not await _is_answered(stream, service):
                         return False
             return True
         return False
@@ -303,6 +312,17 @@ async def _reach(port: int, service: Service) -> trio.abc.Stream:
     return stream
 
 
+async def _is_answered(stream: trio.abc.Stream, service: Service) -> bool:
+    await stream.send_all(service.hello)
+    answer = b""
+    while len(answer) < len(service.hello):
+        chunk = await stream.receive_some()
+        if not chunk:
+            return False
+        answer += chunk
+    return answer == service.hello
+
+
 async def run(family: str, attack: Attack, scale: Scale) -> Result:
     """Run an attack, and return what came of it."""
     arena = Arena(attack, scale)
@@ -317,7 +337,10 @@ async def run(family: str, attack: Attack, scale: Scale) -> Result:
 
 
 async def _run(arena: Arena, server: Program) -> Result:
-    first = server.descriptors()
+    # The one that the server opens for its first guests, and keeps.
+    first = server.descriptors() + 1
+    await arena.warm_up()
+    await _descriptors(server, first)
     clients = str(Path(__file__).with_name("_honest.py"))
     async with _program(clients, arena.honest_crowd) as honest:
         await honest.hear()
