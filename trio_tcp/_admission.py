@@ -102,10 +102,10 @@ class Admission:
     def give_back(self) -> None:
         """Give back a slot."""
         self.taken -= 1
-        if not self.is_full:
+        if self._room and not self.is_full:
             # All: the loop that wakes first may have no client for this slot.
             self._room.unpark_all()
-        if not self.taken:
+        if self._emptied and not self.taken:
             self._emptied.unpark_all()
 
     async def wait_until_empty(self) -> None:

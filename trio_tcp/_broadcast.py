@@ -22,9 +22,9 @@ async def broadcast(message: Out, connections: Iterable[Connection[Any, Out]]) -
 
     Where there is room, it is accepted at once, and goes out in the next pass of the
     scheduler, in one piece with what else is accepted until then. After that this waits
-    for those that have no room (64 KiB are queued), so that a slow peer slows down
-    whoever broadcasts, and loses nothing. To leave slow ones behind instead, use
-    `broadcast_nowait`.
+    for those that have no room (64 KiB are queued), each by itself, so that a slow peer
+    slows down whoever broadcasts, and nobody else, and loses nothing. To leave slow
+    ones behind instead, use `broadcast_nowait`.
 
     Connections that have ended, or end meanwhile, are left out: there is no error.
 

@@ -92,7 +92,9 @@ class Connection(
         self._transport = transport
         self._codec = codec
         self._group = group
-        self._journal = Journal(peer or transport.peer, group.observer)
+        self._journal = Journal(
+            peer or transport.peer, group.observer, group.timers.now
+        )
         self._incoming: Incoming[In_co] = Incoming(
             transport,
             codec,

@@ -319,7 +319,8 @@ class Incoming(Generic[In]):
         except BaseException as error:  # noqa: BLE001 - it is for who waits
             self._failure = error
             return False
-        self._start_to_wait(self._decoder.buffer)
+        if is_done and not self._is_halted:
+            self._start_to_wait(self._decoder.buffer)
         return is_done
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar, final
 
 import trio
@@ -67,6 +67,7 @@ class Journal:
 
     __slots__ = (
         "_broken",
+        "_now",
         "_observer",
         "error",
         "id",
@@ -76,7 +77,9 @@ class Journal:
         "reason",
     )
 
-    def __init__(self, peer: Address | None, observer: Observer) -> None:
+    def __init__(
+        self, peer: Address | None, observer: Observer, now: Callable[[], float]
+    ) -> None:
         self.id = _next_id()
         self.label = ""
         self.peer = peer
@@ -84,7 +87,8 @@ class Journal:
         self.error: BaseException | None = None
         self._broken: Exception | None = None
         self._observer = observer
-        self.opened_at = trio.current_time()
+        self._now = now
+        self.opened_at = now()
 
     def end(self, reason: CloseReason, error: BaseException | None = None) -> None:
         """Note why the connection ends. The first cause is kept.
@@ -190,7 +194,7 @@ class Journal:
             reason=self.reason or CloseReason.CLOSED,
             error=self.error,
             statistics=statistics,
-            seconds=trio.current_time() - self.opened_at,
+            seconds=self._now() - self.opened_at,
         )
         notify(self._observer, event)
 

@@ -115,6 +115,10 @@ def respond(
     Returns:
         A handler, for `serve_tcp` and its kin.
 
+    Raises:
+        TypeError: the function cannot be called. A plain one that returns an awaitable
+            raises it out of the handler: the async function itself is wanted.
+
     Cancellation:
         As every handler's: between two requests, or where an async function awaits.
 

@@ -8,23 +8,24 @@ import pytest
 
 from tests.integration.loopback import Record
 
-ON_EVERY_TRANSPORT: Final = {
+WITH_FEW_SOCKETS: Final = {
     "test_asyncio_peers",
     "test_closing",
     "test_connecting",
-    "test_drain",
-    "test_isolation",
     "test_limits",
     "test_listening",
     "test_plain_sockets",
     "test_slow_reader",
-    "test_soak",
     "test_twisted_peers",
     "test_unix_sockets",
 }
-"""The files whose tests run once with each transport for real sockets."""
+"""Files whose tests run once with each transport for real sockets."""
+
+WITH_MANY_SOCKETS: Final = {"test_drain", "test_isolation", "test_soak"}
+"""The same, but here the automatic choice is to wait for all of them together."""
 
 AS_IS: Final = {
+    "test_a_client_that_does_not_read_costs_a_bounded_amount_of_memory",
     "test_of_a_big_crowd_each_sees_what_the_report_says",
     "test_of_servers_that_start_at_once_exactly_one_can",
 }
@@ -33,10 +34,16 @@ AS_IS: Final = {
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Have the tests of these files run with every transport."""
-    is_in = metafunc.definition.path.stem in ON_EVERY_TRANSPORT
-    if is_in and metafunc.function.__name__ not in AS_IS:
+    name = metafunc.definition.path.stem
+    if metafunc.function.__name__ in AS_IS:
+        return
+    if name in WITH_FEW_SOCKETS:
         choices = ["auto", "polled", "general"]
-        metafunc.parametrize("chosen_transport", choices, indirect=True)
+    elif name in WITH_MANY_SOCKETS:
+        choices = ["auto", "general"]
+    else:
+        return
+    metafunc.parametrize("chosen_transport", choices, indirect=True)
 
 
 @pytest.fixture(autouse=True)

@@ -90,15 +90,16 @@ class SocketAcceptor:
 
     def __init__(self, listener: trio.SocketListener) -> None:
         self._listener = listener.socket
-        family, kind, proto = (
-            self._listener.family,
+        self._family = self._listener.family
+        # Another object for the same descriptor: Trio's own accepts one at a time.
+        self._socket = socket.socket(
+            self._family,
             self._listener.type,
             self._listener.proto,
+            self._listener.fileno(),
         )
-        # Another object for the same descriptor: Trio's own accepts one at a time.
-        self._socket = socket.socket(family, kind, proto, self._listener.fileno())
         self._socket.setblocking(False)
-        self._is_tcp = family in (socket.AF_INET, socket.AF_INET6)
+        self._is_tcp = self._family in (socket.AF_INET, socket.AF_INET6)
         if self._is_tcp and INHERITS_OPTIONS:
             _set_options(self._socket)
 
@@ -131,7 +132,7 @@ class SocketAcceptor:
         sock.setblocking(False)
         if self._is_tcp and not INHERITS_OPTIONS:
             _set_options(sock)
-        return SocketTransport(sock, peer=from_sockaddr(sock.family, address))
+        return SocketTransport(sock, peer=from_sockaddr(self._family, address))
 
 
 def _set_options(sock: socket.socket) -> None:

@@ -137,8 +137,10 @@ class Decoder(Generic[In]):
                             if len(messages) == 1
                             else self._first_of(messages, start)
                         )
-                elif not self._ending:
+                else:
+                    # Such a codec has nothing to say about an end between two messages.
                     self._waiting_at = start
+                    buffer.ended = self._ending
                     return NEED_MORE
             self._items = self._codec.decode(buffer)
         return self._next_item(self._items)

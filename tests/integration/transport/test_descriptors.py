@@ -9,13 +9,21 @@ import sys
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Self
 
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_tcp
-from tests.integration.loopback import LOOPBACK, connect, echo, reset, start_server
+from tests.integration.loopback import (
+    LOOPBACK,
+    connect,
+    echo,
+    receive_exactly,
+    reset,
+    start_server,
+)
 from tests.integration.transport.ends import (
     LINES,
     PATIENCE,
@@ -53,40 +61,38 @@ async def test_a_close_wakes_who_waits(how: str) -> None:
             connection.abort()
 
 
+async def ask(stream: trio.SocketStream, text: bytes) -> None:
+    """Have an answer."""
+    await stream.send_all(text)
+    assert await receive_exactly(stream, len(text)) == text
+
+
+async def come_and_go(port: int, number: int) -> None:
+    """Be a client again and again, and leave in a different way each time."""
+    for visit in range(15):
+        stream = connect(port)
+        await ask(stream, b"%d, %d\n" % (number, visit))
+        if (number + visit) % 3 == 0:
+            reset(stream)
+            continue
+        if (number + visit) % 3 == 1:
+            await stream.send_all(b"not waited for\n")
+        else:
+            await stream.send_eof()
+            assert await stream.receive_some() == b""
+        await stream.aclose()
+
+
 async def test_each_client_is_answered_while_numbers_go_from_hand_to_hand(
     nursery: trio.Nursery,
 ) -> None:
     """Some stay, and many come and go, in every way, and all at the same time."""
     server = await start_server(nursery, echo, LINES)
-
-    async def ask(stream: trio.SocketStream, text: bytes) -> None:
-        await stream.send_all(text)
-        answer = b""
-        while len(answer) < len(text):
-            chunk = await stream.receive_some()
-            assert chunk
-            answer += chunk
-        assert answer == text
-
-    async def come_and_go(number: int) -> None:
-        for visit in range(15):
-            stream = connect(server.port)
-            await ask(stream, b"%d, %d\n" % (number, visit))
-            if (number + visit) % 3 == 0:
-                reset(stream)
-            elif (number + visit) % 3 == 1:
-                await stream.send_all(b"not waited for\n")
-                await stream.aclose()
-            else:
-                await stream.send_eof()
-                assert await stream.receive_some() == b""
-                await stream.aclose()
-
     with trio.fail_after(PATIENCE):
         staying = [connect(server.port) for _ in range(12)]
         async with trio.open_nursery() as visitors:
             for number in range(12):
-                visitors.start_soon(come_and_go, number)
+                visitors.start_soon(come_and_go, server.port, number)
             for number in range(10):
                 for guest, stream in enumerate(staying):
                     await ask(stream, b"guest %d, %d\n" % (guest, number))
@@ -155,8 +161,10 @@ async def test_what_comes_to_a_closed_one_of_which_there_is_a_copy_concerns_nobo
                     nursery.start_soon(connection.aclose)
                     await wait_all_tasks_blocked()
                     nursery.cancel_scope.cancel()
-                peer.sendall(b"for the copy\n")
-                await wait_all_tasks_blocked()
+                with Steps() as steps:
+                    peer.sendall(b"for the copy\n")
+                    await wait_all_tasks_blocked()
+                assert steps.of("trio_tcp poller") == 0
                 async with next_owner(number) as (next_one, next_peer):
                     peer.sendall(b"for the copy\n")
                     await wait_all_tasks_blocked()
@@ -178,6 +186,28 @@ async def test_a_copy_changes_nothing_for_who_waits(
             await wait_and_receive(connection, peer)
             peer.shutdown(socket.SHUT_WR)
             assert [message async for message in connection] == []
+
+
+class Steps(trio.abc.Instrument):
+    """Counts how often tasks run in a block."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Count one."""
+        self._names.append(task.name)
+
+    def of(self, name: str) -> int:
+        """Return how often tasks of this name have run."""
+        return self._names.count(name)
+
+    def __enter__(self) -> Self:
+        trio.lowlevel.add_instrument(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        trio.lowlevel.remove_instrument(self)
 
 
 @contextmanager

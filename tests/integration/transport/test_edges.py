@@ -93,7 +93,7 @@ async def test_an_urgent_byte_stalls_nothing(
 ) -> None:
     """Not what came with it, nor what comes later."""
     async with connected() as (connection, peer):
-        for _ in range(3):
+        for _turn in range(3):
             async with trio.open_nursery() as nursery:
 
                 @nursery.start_soon
@@ -186,7 +186,7 @@ async def test_a_receive_cancelled_around_an_edge_loses_nothing(
                 if cancel_first:
                     nursery.cancel_scope.cancel()
                 peer.sendall(b"%d\n" % number)
-                for _ in range(passes):
+                for _pass in range(passes):
                     await trio.lowlevel.cancel_shielded_checkpoint()
                 nursery.cancel_scope.cancel()
         peer.sendall(b"last\n")

@@ -115,7 +115,9 @@ async def test_who_is_cancelled_can_say_goodbye() -> None:
 
 @pytest.mark.parametrize("used_before", [True, False])
 @pytest.mark.parametrize("kind", ["async generator", "system task"])
-def test_what_trio_ends_last_can_still_wait(kind: str, used_before: bool) -> None:
+def test_what_trio_ends_last_can_still_wait(  # noqa: PLR0915 - many tasks
+    kind: str, used_before: bool
+) -> None:
     """After all tasks of the program, and perhaps after all of the system's."""
     ours, theirs = tcp_pair()
     said: list[bytes] = []
@@ -140,28 +142,27 @@ def test_what_trio_ends_last_can_still_wait(kind: str, used_before: bool) -> Non
                 await transport.aclose()
 
     talks: list[AsyncGenerator[None, None]] = []
+    began: list[trio.Event] = []
 
     async def in_system() -> None:
         conversation = talk()
         try:
             await anext(conversation)
-            began.set()
+            began[0].set()
             await trio.sleep_forever()
         finally:
             with trio.CancelScope(shield=True):
                 await conversation.aclose()
 
     async def main() -> None:
-        nonlocal began
         if kind == "system task":
-            began = trio.Event()
+            began.append(trio.Event())
             trio.lowlevel.spawn_system_task(in_system)
-            await began.wait()
+            await began[0].wait()
         else:
             talks.append(talk())
             await anext(talks[0])
 
-    began: trio.Event
     trio.run(main)
     thread.join()
     expected = [b"hello", b"one", b"two"]
