@@ -11,7 +11,7 @@ same moment win.
 from __future__ import annotations
 
 import copy
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import Context
 from typing import Generic, Never, TypeVar, final
@@ -69,9 +69,9 @@ class Incoming(Generic[In]):
         "_interruption",
         "_is_halted",
         "_journal",
-        "_read",
         "_read_ahead",
         "_receiver_left",
+        "_source",
         "_transport",
         "_waiting",
         "_waits",
@@ -146,7 +146,7 @@ class Incoming(Generic[In]):
     def read_from(self, transport: Transport) -> None:
         """Read from this transport from now on."""
         self._transport = transport
-        self._read: Callable[[], Awaitable[bytes]] = transport.receive_some
+        self._source: Transport | ReadAhead = transport
         self._read_ahead: ReadAhead | None = None
 
     async def read_more(self) -> None:
@@ -175,7 +175,7 @@ class Incoming(Generic[In]):
             self.patience.start(self.bytes_received - held, held)
             if self._group.is_draining and self.drain():
                 raise trio.ClosedResourceError  # as if it had been interrupted later
-            chunk = await self._read()
+            chunk = await self._source.receive_some()
         except trio.ClosedResourceError:
             self._raise_interruption()
         except CloseNotifyMissingError:
@@ -354,10 +354,6 @@ class Incoming(Generic[In]):
 
     # Interrupting
 
-    @property
-    def _source(self) -> Transport | ReadAhead:
-        return self._read_ahead or self._transport
-
     def interrupt(self, error: ConnectionFault | None = None) -> None:
         """Wake the task that waits for bytes; with no error, it just looks again."""
         if self._doze is not None:
@@ -425,7 +421,7 @@ class Incoming(Generic[In]):
             self._read_ahead = ReadAhead(
                 self._transport, self._group.budget, receiver_here=self._waiting
             )
-            self._read = self._read_ahead.receive_some
+            self._source = self._read_ahead
             self.interrupt()  # one that reads past it comes back to read through it
         if not self._is_over() and self._read_ahead is not None:
             await self._read_ahead.wait_for_end()
@@ -522,7 +518,7 @@ class Incoming(Generic[In]):
             await self._receiver_left.wait()
         while not self.at_eof:
             try:
-                chunk = await self._read()
+                chunk = await self._source.receive_some()
             except (CloseNotifyMissingError, trio.ClosedResourceError):
                 return  # whatever the peer had to say, nobody listens
             except Exception as error:  # noqa: BLE001 - as in read_more

@@ -168,15 +168,15 @@ class Outgoing:
             taken = self._transport.send_now(data)
         except Exception as error:  # noqa: BLE001 - as in _write
             self._fail(error)
-            raise self.refusal() from None
-        if taken == len(data):
-            self.bytes_sent += taken
-            self._patience.note_sent()
         else:
+            if taken == len(data):
+                self.bytes_sent += taken
+                self._patience.note_sent()
+                return True
             self.bytes_queued = len(data)
             self._leave_rest(data, taken)
-            if self.closed:
-                raise self.refusal()
+        if self.closed:
+            raise self.refusal()
         return True
 
     def gather(self, data: bytes) -> bool:

@@ -7,7 +7,7 @@ cancelled is made again: a handler that looks up every few seconds to do somethi
 must not make its peer's time endless. A fourth, a server's, is the connection's
 lifetime.
 
-All share one `Timer`, whose deadline is the earliest of theirs.
+All share one `Timer`, which is this object: its deadline is the earliest of theirs.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class Patience:
         timeouts: how long each may run. Use `replace` to change them.
         awaits_first: the peer has begun no message yet, and is to.
         waiting: a task waits to receive: the clocks run.
+        deadline: the earliest of the clocks; see `Timer`.
+        looked_at: see `Timer`.
     """
 
     __slots__ = (
@@ -51,9 +53,10 @@ class Patience:
         "_opened_at",
         "_outlived",
         "_since",
-        "_timer",
         "_timers",
         "awaits_first",
+        "deadline",
+        "looked_at",
         "timeouts",
         "waiting",
     )
@@ -70,7 +73,9 @@ class Patience:
         self.awaits_first = awaits_first
         self.waiting = False
         self._timers = timers
-        self._timer = timers.open(self._check)
+        self.deadline: float = math.inf
+        self.looked_at: float = math.inf
+        timers.open()
         self._expired = expired
         self._outlived: Expired = _nobody
         self._opened_at = math.inf
@@ -95,13 +100,13 @@ class Patience:
         self._outlived = outlived
         timeouts = self.timeouts
         self._lifetime_end = opened_at + timeouts.lifetime
-        self._timer.deadline = self._lifetime_end
+        self.deadline = self._lifetime_end
         # The peer will soon be waited for: to look then for the first time saves to
         # have it written down twice.
         first = timeouts.first_message if self.awaits_first else math.inf
         soon = min(timeouts.idle, timeouts.lifetime, first)
         if soon < math.inf:
-            self._timers.look_at(self._timer, opened_at + soon)
+            self._timers.look_at(self, opened_at + soon)
 
     def start(self, position: int, held: int) -> None:
         """Start the clocks of receiving.
@@ -120,23 +125,22 @@ class Patience:
                 self._message_waited = 0.0
             self._arm()
         else:  # as _arm, for the usual case
-            timer = self._timer
-            timer.deadline = deadline = since + self.timeouts.idle
-            if deadline < timer.looked_at or deadline > self._lifetime_end:
+            self.deadline = deadline = since + self.timeouts.idle
+            if deadline < self.looked_at or deadline > self._lifetime_end:
                 self._arm()
 
     def stop(self) -> None:
         """Stop the clocks of receiving: something came."""
         self.waiting = self.awaits_first = False
         self._idle_waited = 0.0
-        self._timer.deadline = self._lifetime_end
+        self.deadline = self._lifetime_end
         if self._held:
             self._message_waited += self._timers.now() - self._since
 
     def stop_in_vain(self) -> None:
         """Stop the clocks of receiving: nothing came, and they are to go on."""
         self.waiting = False
-        self._timer.deadline = self._lifetime_end
+        self.deadline = self._lifetime_end
         now = self._timers.now()
         self._idle_waited = now - self._idle_since
         self._first_waited += now - self._since
@@ -157,7 +161,7 @@ class Patience:
 
     def close(self) -> None:
         """Stop for good."""
-        self._timers.close(self._timer)
+        self._timers.close(self)
         self._expired = self._outlived = _nobody
 
     def _arm(self) -> None:
@@ -171,9 +175,9 @@ class Patience:
         self._set(deadline)
 
     def _set(self, deadline: float) -> None:
-        self._timer.deadline = deadline
-        if deadline < self._timer.looked_at:
-            self._timers.look(self._timer)
+        self.deadline = deadline
+        if deadline < self.looked_at:
+            self._timers.look(self)
 
     def _message_deadline(self) -> float:
         return self._since - self._message_waited + self._message_seconds()
@@ -189,7 +193,7 @@ class Patience:
         self._set(self._lifetime_end)
         self._expired(PeerTooSlowError(timeout, seconds))
 
-    def _check(self) -> None:
+    def expire(self) -> None:
         """See what it is too late for, if anything: something may have been sent."""
         now = self._timers.now()
         timeouts = self.timeouts

@@ -22,14 +22,17 @@ class Stall:
         expired: called when it was too long.
     """
 
-    __slots__ = ("_patience", "_since", "_timer", "_timers")
+    __slots__ = ("_expired", "_patience", "_since", "_timers", "deadline", "looked_at")
 
     def __init__(
         self, timers: Timers, patience: Patience, expired: Callable[[], None]
     ) -> None:
         self._timers = timers
         self._patience = patience
-        self._timer = timers.open(expired)
+        self._expired = expired
+        self.deadline: float = math.inf
+        self.looked_at: float = math.inf
+        timers.open()
         self._since = math.inf
 
     def start(self) -> None:
@@ -39,14 +42,18 @@ class Stall:
 
     def rearm(self) -> None:
         """Set the clock by the timeouts as they are now."""
-        self._timer.deadline = self._since + self._patience.timeouts.write
-        if self._timer.deadline < self._timer.looked_at:
-            self._timers.look(self._timer)
+        self.deadline = self._since + self._patience.timeouts.write
+        if self.deadline < self.looked_at:
+            self._timers.look(self)
 
     def stop(self) -> None:
         """Stop the clock: nothing is to be taken."""
-        self._since = self._timer.deadline = math.inf
+        self._since = self.deadline = math.inf
 
     def close(self) -> None:
         """Stop for good."""
-        self._timers.close(self._timer)
+        self._timers.close(self)
+
+    def expire(self) -> None:
+        """It was too long."""
+        self._expired()

@@ -13,7 +13,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable
-from typing import Final, final
+from typing import Final, Protocol, final
 
 import trio
 
@@ -25,22 +25,21 @@ PRUNE_ABOVE: Final = 1000
 """Entries of timers that are gone are kept while they are few; as Trio does it."""
 
 
-@final
-class Timer:
-    """Calls a function at a deadline that may move.
+class Timer(Protocol):
+    """Is called at a deadline that may move.
 
     Attributes:
-        deadline: when, on Trio's clock; `math.inf` for never. It may be assigned; if
-            it is before ``looked_at``, call `Timers.look`.
-        looked_at: when the timer is looked at next.
+        deadline: when, on Trio's clock; `math.inf` for never. Its owner may assign it;
+            if it is before ``looked_at``, call `Timers.look`.
+        looked_at: when the timer is looked at next; `math.inf` at first.
     """
 
-    __slots__ = ("deadline", "expire", "looked_at")
+    deadline: float
+    looked_at: float
 
-    def __init__(self, expire: Callable[[], None]) -> None:
-        self.expire: Callable[[], None] | None = expire
-        self.deadline: float = math.inf
-        self.looked_at: float = math.inf
+    def expire(self) -> None:
+        """The deadline is over."""
+        ...
 
 
 @final
@@ -72,16 +71,14 @@ class Timers:
         self._wanted = False  # the task may sleep on, with timers or without
         self._active = 0
 
-    def open(self, expire: Callable[[], None]) -> Timer:
-        """Make a timer. It must be closed."""
+    def open(self) -> None:
+        """Count a timer. It must be closed."""
         self._active += 1
-        return Timer(expire)
 
     def close(self, timer: Timer) -> None:
         """Stop a timer for good."""
         timer.deadline = math.inf
         timer.looked_at = -math.inf  # what is in the heap of it counts no more
-        timer.expire = None
         self._active -= 1
         if not self._active:
             self._heap.clear()
@@ -129,7 +126,7 @@ class Timers:
             if timer.deadline > now:
                 if timer.deadline < math.inf:
                     self.look(timer)
-            elif timer.expire is not None:
+            else:
                 timer.deadline = math.inf
                 timer.expire()
 

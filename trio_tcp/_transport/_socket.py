@@ -230,6 +230,7 @@ class SocketTransport:
         if not self._wants_poller:
             doze.wake()
             return
+        self._eager_reads = MAX_EAGER_READS
         for _ in range(MAX_EAGER_READS):
             try:
                 chunk = self._socket.recv(READ_BYTES)
@@ -238,6 +239,7 @@ class SocketTransport:
                 return
             except OSError as error:
                 self._error = self._caused_by(error)
+                self._readable = NOTHING  # a second read would tell of an end
                 doze.wake()
                 return
             self._note_read(len(chunk))

@@ -12,7 +12,14 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_tcp
-from tests.integration.loopback import connect_socket, reset, start_server
+from tests.integration.loopback import (
+    Record,
+    connect,
+    connect_socket,
+    receive_exactly,
+    reset,
+    start_server,
+)
 from tests.integration.transport.ends import (
     LINES,
     PATIENCE,
@@ -220,6 +227,28 @@ async def test_a_drain_does_not_take_a_reset_away(nursery: trio.Nursery) -> None
             await wait_all_tasks_blocked()
             go_on.set()
     assert reasons == [CloseReason.BROKEN]
+
+
+@pytest.mark.parametrize("requests", [1, 63, 65, 200])
+async def test_a_reset_is_told_where_a_function_answers(
+    nursery: trio.Nursery, record: Record, requests: int
+) -> None:
+    """However many it has answered at once, and whoever has read for it last."""
+    with trio.fail_after(PATIENCE):
+        handler = trio_tcp.respond(bytes.upper)
+        server = await start_server(nursery, handler, LINES, observer=record)
+        for number in range(1, 4):
+            client = connect(server.port)
+            for _ in range(number):
+                await client.send_all(b"hello\n" * requests)
+                answer = await receive_exactly(client, 6 * requests)
+                assert answer == b"HELLO\n" * requests
+                await wait_all_tasks_blocked()
+            await client.send_all(b"bye\n")
+            reset(client)
+            ended = await record.wait(trio_tcp.ConnectionEnded, number)
+            assert ended[-1].reason is CloseReason.BROKEN
+            assert isinstance(ended[-1].error, trio_tcp.ConnectionBroken)
 
 
 @pytest.mark.parametrize("passes", range(6))
