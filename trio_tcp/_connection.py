@@ -240,9 +240,11 @@ class Connection(
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         data = self._codec.encode(value)
-        if not self._outgoing.commit(data, gather=self._incoming.has_more):
-            await self._outgoing.wait_to_commit(data)
-        self._outgoing.messages_sent += 1
+        incoming, outgoing = self._incoming, self._outgoing
+        more_to_answer = bool(incoming.ready) or incoming.has_more
+        if not outgoing.commit(data, gather=more_to_answer):
+            await outgoing.wait_to_commit(data)
+        outgoing.messages_sent += 1
         self._calls += 1
         if self._calls >= CALLS_PER_SCHEDULE_POINT:
             self._calls = 0

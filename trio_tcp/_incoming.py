@@ -312,15 +312,26 @@ class Incoming(Generic[In]):
 
         What this raises is kept for `raise_failure`.
         """
-        self.patience.stop()
+        decoder = self._decoder
         try:
-            self._take(chunk)
+            if chunk and not (self.closed or self._broken):
+                # As `_take`, for the usual case.
+                self.bytes_received += len(chunk)
+                decoder.feed(chunk)
+                if len(decoder.buffer.data) > SMALL_BYTES:
+                    self._count(decoder.buffer)
+            else:
+                self._take(chunk)
             is_done = context.run(answer)
         except BaseException as error:  # noqa: BLE001 - it is for who waits
             self._failure = error
-            return False
-        if is_done and not self._is_halted:
-            self._start_to_wait(self._decoder.buffer)
+            is_done = False
+        buffer = self._decoder.buffer
+        size = len(buffer.data)
+        held = size - buffer.start
+        if size > SMALL_BYTES or self.bytes_held:
+            self._let_go(held)
+        self.patience.go_on(self.bytes_received - held, held)
         return is_done
 
     @property

@@ -146,20 +146,22 @@ class Outgoing:
             ConnectionBroken: the stream is, or turns out to be, broken.
             ConnectionClosedError: closed on this side.
         """
-        if not (gather or self._frames or self._writer is not None or self.closed):
-            return self._commit_at_once(data)
+        if self._writer is None and not self.closed:
+            if not (gather or self._frames):
+                return self._commit_at_once(data)
+            queued = self.bytes_queued + len(data)
+            if gather and queued < HIGH_WATER_BYTES:
+                self._frames.append(data)
+                self.bytes_queued = queued
+                if not self._is_due:
+                    self._is_due = True
+                    self._group.writers.call_soon(self._give_what_is_due)
+                return True
         if not self.gather(data):
             return False
-        if self._writer is not None:
-            pass
-        elif gather and self.bytes_queued < HIGH_WATER_BYTES:
-            if not self._is_due:
-                self._is_due = True
-                self._group.writers.call_soon(self._give_what_is_due)
-        else:
-            self.give()
-            if self.closed:
-                raise self.refusal()
+        self.give()
+        if self.closed:
+            raise self.refusal()
         return True
 
     def _commit_at_once(self, data: bytes) -> bool:
@@ -265,7 +267,10 @@ class Outgoing:
         """Give the stream what it takes at once, and leave the rest to a task."""
         if self._writer is not None or not self._frames:
             return
-        data = self._take()
+        if len(self._frames) == 1 and not self._packed:
+            data = self._frames.pop()
+        else:
+            data = self._take()
         try:
             taken = self._transport.send_now(data)
         except Exception as error:  # noqa: BLE001 - as in _write

@@ -129,6 +129,19 @@ class Patience:
             if deadline < self.looked_at or deadline > self._lifetime_end:
                 self._arm()
 
+    def go_on(self, position: int, held: int) -> None:
+        """Stop and start the clocks of receiving: something came, and is taken."""
+        if held or self._held or self.awaits_first or self._idle_waited:
+            self.stop()
+            self.start(position, held)
+            return
+        # As both, for the usual case.
+        self.waiting = True
+        self._since = self._idle_since = now = self._timers.now()
+        self.deadline = deadline = now + self.timeouts.idle
+        if deadline < self.looked_at or deadline > self._lifetime_end:
+            self._arm()
+
     def stop(self) -> None:
         """Stop the clocks of receiving: something came."""
         self.waiting = self.awaits_first = False
