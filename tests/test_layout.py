@@ -65,9 +65,15 @@ def test_every_module_opens_by_saying_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
-# The one class that users have in their hands all the time; what it says about its
-# methods is their reference, and a third of the file.
-LONGER = {"_connection.py": 520}
+LONGER = {
+    # The one class that users have in their hands all the time; what it says about its
+    # methods is their reference, and a third of the file.
+    "_connection.py": 550,
+    # Its two halves, through which each message goes: to call another module there
+    # costs more than what is done.
+    "_incoming.py": 560,
+    "_outgoing.py": 460,
+}
 
 
 @every_module

@@ -137,13 +137,13 @@ class Dozing:
 
     def add(self, handler: DozingHandler, connection: Connection[Any, Any]) -> bool:
         """Let a connection doze; False if its transport has no use for that."""
+        if not self._is_kept:
+            self._nursery.start_soon(self._keep, name="trio_tcp dozing connections")
+            self._is_kept = True
         doze = _Doze(handler.sleeper(connection), connection, self)
         if not doze.begin():
             return False
         self._dozes[connection.id] = doze
-        if not self._is_kept:
-            self._is_kept = True
-            self._nursery.start_soon(self._keep, name="trio_tcp dozing connections")
         return True
 
     def remove(self, connection_id: int) -> bool:
@@ -166,5 +166,6 @@ class Dozing:
         try:
             await self._over.wait()
         finally:
+            self._is_kept = False
             for doze in list(self._dozes.values()):
                 doze.wake()

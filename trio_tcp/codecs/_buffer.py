@@ -55,7 +55,7 @@ class Buffer:
         if not unread:
             self.data = chunk
         elif unread <= len(chunk):
-            self.data = bytes(data[start:]) + chunk
+            self.data = b"".join((memoryview(data)[start:], chunk))
         else:
             if not isinstance(data, bytearray):
                 self.data = data = bytearray(data)
