@@ -94,7 +94,7 @@ async def answers(
                 received += chunk
         await client.aclose()
         (ended,) = await record.wait(trio_tcp.ConnectionEnded)
-        return received, ended
+    return received, ended
 
 
 # Functions ----------------------------------------------------------------------------

@@ -72,7 +72,8 @@ class Clients(Generic[In, Out]):
             self._nursery.start_soon(self._arrive, transport, name=self._handler)
             return
         connection = self._connect(Arrival(transport))
-        if can_doze(self._handler) and self._dozing.add(self._handler, connection):
+        handler = self._handler
+        if can_doze(handler) and self._dozing.add(handler, connection):
             return
         self._start_handler(connection, self._handler)
 

@@ -125,7 +125,7 @@ class Connection(
 
     # Receiving -----------------------------------------------------------------------
 
-    def receive(self) -> Coroutine[Any, Any, In_co]:
+    def receive(self) -> Coroutine[Any, Any, In_co]:  # pyright: ignore[reportIncompatibleMethodOverride] - mypy knows no CoroutineType
         """Wait for the next message.
 
         Returns:
@@ -151,11 +151,11 @@ class Connection(
         """
         return self._receive(trio.EndOfChannel)
 
-    def __anext__(self) -> Coroutine[Any, Any, In_co]:
+    def __anext__(self) -> Coroutine[Any, Any, In_co]:  # pyright: ignore[reportIncompatibleMethodOverride] - as above
         """As `receive`, but for the end of the iteration."""
         return self._receive(StopAsyncIteration)
 
-    async def _receive(self, end: type[Exception]) -> In_co:
+    async def _receive(self, end: type[Exception]) -> In_co:  # noqa: C901 - see below
         """Receive a message, or raise this at the end.
 
         The methods above only pass it on: another coroutine around it would cost each

@@ -149,7 +149,7 @@ class Incoming(Generic[In]):
         self._source: Transport | ReadAhead = transport
         self._read_ahead: ReadAhead | None = None
 
-    async def read_more(self) -> None:
+    async def read_more(self) -> None:  # noqa: C901 - each message goes through here
         """Wait for bytes, or for the end of the stream, and hand them to the decoder.
 
         Raises:
@@ -167,14 +167,9 @@ class Incoming(Generic[In]):
         self._waiting = True
         chunk = None
         try:
-            # As `_start_to_wait`, without the call.
-            size = len(buffer.data)
-            held = size - buffer.start
-            if size > SMALL_BYTES or self.bytes_held:
-                self._let_go(held)
-            self.patience.start(self.bytes_received - held, held)
-            if self._group.is_draining and self.drain():
-                raise trio.ClosedResourceError  # as if it had been interrupted later
+            self._start_to_wait(buffer)
+            if self._group.is_draining:
+                self._leave_if_drained()
             chunk = await self._source.receive_some()
         except trio.ClosedResourceError:
             self._raise_interruption()
@@ -201,6 +196,10 @@ class Incoming(Generic[In]):
                 self._count(buffer)
         elif chunk is not None:
             self._take(chunk)
+
+    def _leave_if_drained(self) -> None:
+        if self.drain():
+            raise trio.ClosedResourceError  # as if it had been interrupted later
 
     def _check_for_more(self) -> None:
         """See to it that there is something to wait for."""
@@ -323,7 +322,7 @@ class Incoming(Generic[In]):
             else:
                 self._take(chunk)
             is_done = context.run(answer)
-        except BaseException as error:  # noqa: BLE001 - it is for who waits
+        except BaseException as error:  # noqa: ASYNC103, BLE001 - it is for who waits
             self._failure = error
             is_done = False
         buffer = self._decoder.buffer
@@ -343,7 +342,10 @@ class Incoming(Generic[In]):
         """Raise what was raised for one who waited."""
         if self._failure is not None:
             failure, self._failure = self._failure, None
-            raise failure from None
+            try:
+                raise failure from None
+            finally:
+                del failure  # its traceback has this frame: a cycle
 
     # Dozing
 

@@ -90,9 +90,11 @@ async def exchange(port: int, sent: bytes) -> bytes:
         await client.send_all(sent)
         await client.send_eof()
 
-    async with client, trio.open_nursery() as nursery:
-        nursery.start_soon(send)
-        return await receive_all(client)
+    async with client:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            received = await receive_all(client)
+    return received
 
 
 async def test_many_requests_of_many_clients_are_answered_in_order(

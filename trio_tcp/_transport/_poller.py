@@ -27,7 +27,7 @@ from typing import Final, TypeAlias, final
 
 import trio
 
-__all__ = ["FEW", "Poller", "current_poller"]
+__all__ = ["FEW", "LONE_WAKES", "Poller", "current_poller"]
 
 VARIABLE: Final = "TRIO_TCP_TRANSPORT"
 """An environment variable that overrules the choice, for tests and measurements."""
@@ -41,6 +41,10 @@ MANY: Final = 8
 
 FEW: Final = 3
 """How many are few again. Less than `MANY`, so that no socket moves to and fro."""
+
+LONE_WAKES: Final = 8
+"""How many times in a row a socket has to be one of few before it waits by itself: one
+that asks once and goes is not worth the system calls, whoever else is active."""
 
 EVENTS_PER_PASS: Final = 64
 """How many sockets are told before other tasks have their turn: some of them answer at

@@ -17,7 +17,7 @@ import outcome
 import trio
 
 from trio_tcp._address import Address, from_sockaddr
-from trio_tcp._transport._poller import FEW, current_poller
+from trio_tcp._transport._poller import FEW, LONE_WAKES, current_poller
 from trio_tcp._transport._tls_info import TlsInfo
 from trio_tcp._transport._transport import READ_BYTES, Doze, Offer
 
@@ -53,6 +53,7 @@ class SocketTransport:
         "_has_waited_directly",
         "_is_interrupted",
         "_is_polled",
+        "_lone_wakes",
         "_offer",
         "_peer",
         "_poller",
@@ -71,6 +72,7 @@ class SocketTransport:
         self._is_interrupted = False  # when it could not be woken at once
         self._poller = poller = current_poller()
         self._is_polled = False
+        self._lone_wakes = 0
         self._has_waited_directly = False  # through Trio
         self._wants_poller = poller.guess()
         self._woken_at = poller.wakes
@@ -186,7 +188,9 @@ class SocketTransport:
             self._readable = BYTES_ALONE
         wakes = self._poller.wakes
         if wakes - self._woken_at <= FEW:
-            self._wants_poller = self._poller.is_worth_it(self._woken_at, was=True)
+            self._note_lone_wake()
+        else:
+            self._lone_wakes = 0
         self._woken_at = wakes
         reader = self._reader
         if reader is None:
@@ -197,6 +201,11 @@ class SocketTransport:
             trio.lowlevel.reschedule(reader)
         else:
             self._read_now(reader, self._offer)
+
+    def _note_lone_wake(self) -> None:
+        self._lone_wakes += 1
+        if self._lone_wakes > LONE_WAKES:
+            self._wants_poller = self._poller.is_worth_it(self._woken_at, was=True)
 
     def _read_now(self, reader: trio.lowlevel.Task, offer: Offer) -> None:
         """Read for the task that waits; if nothing is left to do, it waits on."""

@@ -94,7 +94,7 @@ class StreamTransport:
         if self._reading is not None:
             self._reading.cancel()
 
-    def doze(self, doze: Doze | None) -> bool:  # noqa: ARG002 - of no use here
+    def doze(self, doze: Doze | None) -> bool:
         """It waits in a task."""
         return False
 

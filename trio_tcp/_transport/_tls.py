@@ -233,7 +233,7 @@ class TlsTransport:
         """Wake the task that waits for bytes."""
         self._inner.interrupt_receive()
 
-    def doze(self, doze: Doze | None) -> bool:  # noqa: ARG002 - of no use here
+    def doze(self, doze: Doze | None) -> bool:
         """It waits in a task."""
         return False
 

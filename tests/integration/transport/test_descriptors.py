@@ -236,7 +236,7 @@ class next_owner:  # noqa: N801 - used as a function
 
     async def __aexit__(self, *details: object) -> None:
         self._pair.__exit__(None, None, None)
-        await self._opening.__aexit__(None, None, None)
+        await self._opening.__aexit__(None, None, None)  # noqa: ASYNC102 - bounded by linger
 
 
 async def ask_and_wait(

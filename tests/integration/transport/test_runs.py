@@ -128,7 +128,7 @@ def test_what_trio_ends_last_can_still_wait(  # noqa: PLR0915 - many tasks
         assert transport.send_now(text) or await transport.send_some(memoryview(text))
         said.append(await transport.receive_some())
 
-    async def talk() -> AsyncGenerator[None, None]:
+    async def talk() -> AsyncGenerator[None, None]:  # noqa: ASYNC900 - it is about these
         transport = make_transport(stream_of(ours))
         try:
             if used_before:
