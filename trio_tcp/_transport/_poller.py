@@ -37,7 +37,8 @@ CHOICES: Final = ("auto", "direct", "polled", "general")
 if they were any stream, of which nothing is known."""
 
 MANY: Final = 8
-"""How many sockets are many. (Measured: below about 4 it loses, from 8 it wins.)"""
+"""How many sockets are many. (Instructions for each message, as counted: with 2 active
+sockets the poller loses 13 %, with 4 it is even, with 8 it wins 11 %, with 64 18 %.)"""
 
 FEW: Final = 3
 """How many are few again. Less than `MANY`, so that no socket moves to and fro."""
