@@ -84,7 +84,7 @@ class Poller:
     def __init__(self, choice: str) -> None:
         if choice not in CHOICES:
             raise ValueError(f"{VARIABLE} is one of {', '.join(CHOICES)}: {choice!r}")
-        if choice == "auto" and not hasattr(select, "epoll"):
+        if choice in ("auto", "polled") and not hasattr(select, "epoll"):
             choice = "direct"
         self._choice = choice
         self.allows_sockets: bool = choice != "general"
