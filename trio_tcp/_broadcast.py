@@ -41,12 +41,12 @@ async def broadcast(message: Out, connections: Iterable[Connection[Any, Out]]) -
     Example::
 
         async def relay(connection: trio_tcp.Connection[str, str]) -> None:
-            members.add(connection)
+            members[connection] = None  # a dict: the order of a set would be chance
             try:
                 async for line in connection:
-                    await trio_tcp.broadcast(line, members - {connection})
+                    await trio_tcp.broadcast(line, members)
             finally:
-                members.discard(connection)
+                del members[connection]
     """
     await trio.lowlevel.checkpoint_if_cancelled()
     slow = _accept(message, connections)

@@ -1,7 +1,11 @@
 """Messages on their way in: read when somebody asks, decoded one at a time.
 
-There is no task and no queue here. What nobody receives stays in the kernel, whose
-window tells the peer to wait; at most one read is held beside the unfinished message.
+There is no task here. What nobody receives stays in the kernel, whose window tells the
+peer to wait; at most one read is held beside the unfinished message, and of that the
+next few messages may be decoded already.
+
+A plain function may answer messages where their bytes arrive, for a task that waits, or
+for none: see ``_respond.py`` and ``_dozing.py``.
 
 A task that waits to receive can be interrupted, with the exception that it is to raise:
 it took too long, the server drains, the connection is closed. Bytes that came at the
