@@ -1,4 +1,4 @@
-"""Messages on their way in: read when somebody asks, decoded one at a time.
+"""Messages on their way in: read and decoded when somebody asks.
 
 There is no task here. What nobody receives stays in the kernel, whose window tells the
 peer to wait; at most one read is held beside the unfinished message, and of that the

@@ -4,8 +4,8 @@ A connection reads, writes and closes through a `Transport` and knows nothing el
 what is below. `make_transport` picks one: `SocketTransport` for real sockets,
 `StreamTransport` for any other `trio.abc.Stream`; `TlsTransport` goes over either. To
 add one: a file here that has the methods of `Transport`, and a line in
-`make_transport`. `make_acceptor` does the same for listeners. How a real socket waits, by
-itself or with many others, is chosen in ``_poller.py``.
+`make_transport`. `make_acceptor` does the same for listeners. How a real socket waits,
+by itself or with many others, is chosen in ``_poller.py``.
 """
 
 from __future__ import annotations
