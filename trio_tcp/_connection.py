@@ -31,7 +31,7 @@ from trio_tcp._options import Timeouts, Tls
 from trio_tcp._outgoing import Outgoing
 from trio_tcp._proxy_header import ProxyHeader
 from trio_tcp._transport import TlsInfo, Transport
-from trio_tcp.codecs import NEED_MORE, Codec
+from trio_tcp.codecs import LARGE_BYTES, NEED_MORE, Codec, encode_parts
 
 __all__ = ["Connection"]
 
@@ -239,17 +239,27 @@ class Connection(
             `trio.Cancelled` means that nothing of this message is sent, ever.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        data = self._codec.encode(value)
         incoming, outgoing = self._incoming, self._outgoing
         more_to_answer = bool(incoming.ready) or incoming.has_more
-        if not outgoing.commit(data, gather=more_to_answer):
-            await outgoing.wait_to_commit(data)
+        if not (
+            isinstance(value, bytes)
+            and len(value) >= LARGE_BYTES
+            and self._commit_large(value)
+        ):
+            data = self._codec.encode(value)
+            if not outgoing.commit(data, gather=more_to_answer):
+                await outgoing.wait_to_commit(data)
         outgoing.messages_sent += 1
         self._calls += 1
         if self._calls >= CALLS_PER_SCHEDULE_POINT:
             self._calls = 0
             # Shielded: the message is accepted, and Cancelled would deny it.
             await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def _commit_large(self, message: bytes) -> bool:
+        """Commit without putting it together; False if it is to be sent as usual."""
+        parts = encode_parts(self._codec, message)
+        return parts is not None and self._outgoing.commit_parts(parts)
 
     async def send_many(self, messages: Iterable[Out_contra]) -> None:
         """Accept several messages together: all of them, next to each other, or none.
@@ -272,9 +282,14 @@ class Connection(
             trio.WouldBlock: 64 KiB are queued, or others wait in line; nothing is sent.
             Exception: as `send`.
         """
-        data = self._codec.encode(message)
-        if not self._outgoing.commit(data, gather=self._incoming.has_more):
-            raise trio.WouldBlock
+        if not (
+            isinstance(message, bytes)
+            and len(message) >= LARGE_BYTES
+            and self._commit_large(message)
+        ):
+            data = self._codec.encode(message)
+            if not self._outgoing.commit(data, gather=self._incoming.has_more):
+                raise trio.WouldBlock
         self._outgoing.messages_sent += 1
 
     async def flush(self) -> None:

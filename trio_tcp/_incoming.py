@@ -178,7 +178,8 @@ class Incoming(Generic[In]):
         except trio.ClosedResourceError:
             self._raise_interruption()
         except CloseNotifyMissingError:
-            cut = CloseNotifyMissingError(len(buffer.data) - buffer.start)
+            held = len(buffer.data) - buffer.start + buffer.beyond
+            cut = CloseNotifyMissingError(held)
             self._give_up(self._journal.lose_framing(cut))
             raise copy.copy(cut) from None
         except Exception as error:  # noqa: BLE001 - a user's stream may raise any
@@ -196,7 +197,7 @@ class Incoming(Generic[In]):
             # As `_take`, for the usual case.
             self.bytes_received += len(chunk)
             self._decoder.feed(chunk)
-            if len(buffer.data) > SMALL_BYTES:
+            if buffer.beyond or len(buffer.data) > SMALL_BYTES:
                 self._count(buffer)
         elif chunk is not None:
             self._take(chunk)
@@ -217,7 +218,7 @@ class Incoming(Generic[In]):
 
     def _start_to_wait(self, buffer: Buffer) -> None:
         """Hold on to no more than has to be held, and start the clocks."""
-        size = len(buffer.data)
+        size = len(buffer.data) + buffer.beyond
         held = size - buffer.start
         if size > SMALL_BYTES or self.bytes_held:
             self._let_go(held)
@@ -249,7 +250,7 @@ class Incoming(Generic[In]):
 
     def _count(self, buffer: Buffer) -> None:
         """Count what is held against the budget, which it may be too much for."""
-        size = len(buffer.data)
+        size = len(buffer.data) + buffer.beyond
         if size > SMALL_BYTES:
             self._hold(size)
             budget = self._group.budget
@@ -321,8 +322,9 @@ class Incoming(Generic[In]):
                 # As `_take`, for the usual case.
                 self.bytes_received += len(chunk)
                 decoder.feed(chunk)
-                if len(decoder.buffer.data) > SMALL_BYTES:
-                    self._count(decoder.buffer)
+                buffer = decoder.buffer
+                if buffer.beyond or len(buffer.data) > SMALL_BYTES:
+                    self._count(buffer)
             else:
                 self._take(chunk)
             is_done = context.run(answer)
@@ -330,7 +332,7 @@ class Incoming(Generic[In]):
             self._failure = error
             is_done = False
         buffer = self._decoder.buffer
-        size = len(buffer.data)
+        size = len(buffer.data) + buffer.beyond
         held = size - buffer.start
         if size > SMALL_BYTES or self.bytes_held:
             self._let_go(held)

@@ -35,6 +35,7 @@ from trio_tcp._patience import Patience
 from trio_tcp._stall import Stall
 from trio_tcp._transport import Transport
 from trio_tcp._writers import Worker
+from trio_tcp.codecs import LARGE_BYTES
 
 __all__ = ["HIGH_WATER_BYTES", "Outgoing"]
 
@@ -45,6 +46,11 @@ refuses the next message, never a part of one."""
 MAX_LOOSE_FRAMES: Final = 256
 """More frames than this are put together: many small ones would take several times
 their size in memory, and the high-water mark counts only the bytes in them."""
+
+
+MAX_PARTS: Final = 16
+"""So many frames at most are given to the stream as they lie, where they are much. (The
+kernel takes 1024, IOV_MAX; but many small ones are put together for less.)"""
 
 
 @final
@@ -176,7 +182,7 @@ class Outgoing:
                 self._patience.note_sent()
                 return True
             self.bytes_queued = len(data)
-            self._leave_rest(data, taken)
+            self._leave_rest([memoryview(data)[taken:]], taken)
         if self.closed:
             raise self.refusal()
         return True
@@ -263,12 +269,41 @@ class Outgoing:
 
     # Delivering
 
+    def commit_parts(self, parts: tuple[bytes, bytes]) -> bool:
+        """Accept one large message in two parts, which are sent as they are.
+
+        Returns:
+            False if it would have to wait: nothing is accepted, and `commit` to be
+            asked.
+
+        Raises:
+            ConnectionBroken: the stream turns out to be broken.
+        """
+        if self._writer is not None or self.closed:
+            return False
+        if self.bytes_queued >= HIGH_WATER_BYTES:
+            return False
+        # Not gathered with others: it is as much as one call should take.
+        self._frames.extend(parts)
+        self.bytes_queued += len(parts[0]) + len(parts[1])
+        self.give()
+        if self.closed:
+            raise self.refusal()
+        return True
+
     def give(self) -> None:
         """Give the stream what it takes at once, and leave the rest to a task."""
         if self._writer is not None or not self._frames:
             return
         if len(self._frames) == 1 and not self._packed:
             data = self._frames.pop()
+        elif (
+            self.bytes_queued >= LARGE_BYTES
+            and len(self._frames) <= MAX_PARTS
+            and not self._packed
+        ):
+            self._give_parts()
+            return
         else:
             data = self._take()
         try:
@@ -276,18 +311,35 @@ class Outgoing:
         except Exception as error:  # noqa: BLE001 - as in _write
             self._fail(error)
             return
-        if taken == self.bytes_queued:  # all of it: nobody can be waiting
-            self.bytes_sent += taken
-            self.bytes_queued = 0
-            self._patience.note_sent()
-            if self._progress is not None:
-                self._wake_progress()
-            return
-        self._leave_rest(data, taken)
+        if taken == self.bytes_queued:
+            self._all_taken(taken)
+        else:
+            self._leave_rest([memoryview(data)[taken:]], taken)
 
-    def _leave_rest(self, data: bytes | memoryview, taken: int) -> None:
+    def _give_parts(self) -> None:
+        """Give the stream what is queued as it is: to put much together costs more."""
+        frames, self._frames = self._frames, []
+        try:
+            taken = self._transport.send_parts_now(frames)
+        except Exception as error:  # noqa: BLE001 - as in _write
+            self._fail(error)
+            return
+        if taken == self.bytes_queued:
+            self._all_taken(taken)
+        else:
+            self._leave_rest(_behind(frames, taken), taken)
+
+    def _all_taken(self, taken: int) -> None:
+        """Note that all is sent that was queued: nobody can be waiting for room."""
+        self.bytes_sent += taken
+        self.bytes_queued = 0
+        self._patience.note_sent()
+        if self._progress is not None:
+            self._wake_progress()
+
+    def _leave_rest(self, rest: list[bytes | memoryview], taken: int) -> None:
         """Leave what the stream has not taken to a task."""
-        self._frames.append(memoryview(data)[taken:])
+        self._frames = rest
         if taken:
             self._sent(taken)
         self._writer = self._group.writers.start(self._write)
@@ -447,3 +499,12 @@ class Outgoing:
         self.drop()
         if self._writer is not None:
             self._writer.cancel()
+
+
+def _behind(frames: list[bytes | memoryview], count: int) -> list[bytes | memoryview]:
+    """Return what is behind the first ``count`` bytes, of which there are more."""
+    for index, frame in enumerate(frames):
+        if count < len(frame):
+            return [memoryview(frame)[count:], *frames[index + 1 :]]
+        count -= len(frame)
+    return []

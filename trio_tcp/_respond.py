@@ -27,7 +27,7 @@ from trio_tcp._errors import (
 from trio_tcp._outgoing import HIGH_WATER_BYTES
 from trio_tcp._serve_connection import Handler
 from trio_tcp._transport import READ_BYTES
-from trio_tcp.codecs import NEED_MORE, NeedMore
+from trio_tcp.codecs import LARGE_BYTES, NEED_MORE, NeedMore
 
 __all__ = ["respond"]
 
@@ -319,6 +319,13 @@ class _Answers(Generic[In, Out]):
                         return True
                     incoming.messages_received += 1
                     if (reply := function(request)) is None:
+                        continue
+                    if (
+                        isinstance(reply, bytes)
+                        and len(reply) >= LARGE_BYTES
+                        and connection._commit_large(reply)  # noqa: SLF001 - as above
+                    ):
+                        outgoing.messages_sent += 1
                         continue
                     data = connection._codec.encode(reply)  # noqa: SLF001 - as above
                 except Exception as error:

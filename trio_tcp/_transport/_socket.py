@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import struct
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, cast, final
 
@@ -26,6 +27,8 @@ __all__ = ["LINGER_ZERO", "SocketTransport"]
 LINGER_ZERO: Final = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
 """For SO_LINGER: on, with zero seconds, so that closing sends RST (socket(7)). The
 fields of struct linger {l_onoff, l_linger} are ints, on Windows unsigned shorts."""
+
+HAS_SENDMSG: Final = hasattr(socket.socket, "sendmsg")  # not on Windows
 
 # What is known of the kernel having something to read.
 NOTHING: Final = 0  # it has to be waited for
@@ -298,6 +301,17 @@ class SocketTransport:
         """Let the kernel take what fits into its buffer."""
         try:
             return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise self._translated(error) from error
+
+    def send_parts_now(self, parts: Sequence[bytes | memoryview]) -> int:
+        """Let the kernel take what fits, from where it lies."""
+        if not HAS_SENDMSG:
+            return self.send_now(b"".join(parts))
+        try:
+            return self._socket.sendmsg(parts)
         except BlockingIOError:
             return 0
         except OSError as error:

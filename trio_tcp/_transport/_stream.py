@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, Protocol, final, runtime_checkable
 
@@ -113,6 +114,10 @@ class StreamTransport:
 
     def send_now(self, data: bytes | memoryview) -> int:
         """Take nothing: Trio's streams always wait."""
+        return 0
+
+    def send_parts_now(self, parts: Sequence[bytes | memoryview]) -> int:
+        """As `send_now`."""
         return 0
 
     async def send_some(self, data: memoryview) -> int:

@@ -12,6 +12,7 @@ between them the session's own, such as answers to a KeyUpdate. Nothing can over
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, final
 
@@ -284,6 +285,10 @@ class TlsTransport:
             if ciphertext.pending:
                 break
         return taken
+
+    def send_parts_now(self, parts: Sequence[bytes | memoryview]) -> int:
+        """As `send_now`: to encrypt is to copy."""
+        return self.send_now(b"".join(parts))
 
     async def send_some(self, data: memoryview) -> int:
         """Encrypt, and wait until a part of it has left.

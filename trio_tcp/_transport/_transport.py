@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias
 
 import trio
@@ -106,6 +106,10 @@ class Transport(Protocol):
             trio.BrokenResourceError: as for `receive_some`.
             trio.ClosedResourceError: closed.
         """
+        ...
+
+    def send_parts_now(self, parts: Sequence[bytes | memoryview]) -> int:
+        """As `send_now`, for bytes that lie in several places."""
         ...
 
     async def send_some(self, data: memoryview) -> int:

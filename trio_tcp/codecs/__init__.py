@@ -10,8 +10,9 @@
 **Payloads** say what a message is, over any framing: `Mapped` with two functions of
 yours, `Json` and `MessagePack` with your types.
 
-Read ``_codec.py`` to write one of your own: two methods, and two more if it is to
-decode many messages at once (``_batch_codec.py``).
+Read ``_codec.py`` to write one of your own: two methods, and a few more if it is to
+decode many messages at once (``_batch_codec.py``), or to spare large ones from being
+copied (``_large_codec.py``).
 """
 
 from trio_tcp.codecs._batch_codec import BATCH_BYTES, BATCH_MESSAGES, BatchCodec
@@ -22,6 +23,13 @@ from trio_tcp.codecs._decoder import Decoder
 from trio_tcp.codecs._delimited import Delimited
 from trio_tcp.codecs._fixed_length import FixedLength
 from trio_tcp.codecs._json import Json
+from trio_tcp.codecs._large_codec import (
+    LARGE_BYTES,
+    Extent,
+    LargeCodec,
+    PartsCodec,
+    encode_parts,
+)
 from trio_tcp.codecs._length_field import LengthField
 from trio_tcp.codecs._length_prefixed import LengthPrefixed
 from trio_tcp.codecs._lines import Lines
@@ -33,6 +41,7 @@ from trio_tcp.codecs._varint_prefixed import VarintPrefixed
 __all__ = [
     "BATCH_BYTES",
     "BATCH_MESSAGES",
+    "LARGE_BYTES",
     "NEED_MORE",
     "BatchCodec",
     "Buffer",
@@ -41,8 +50,10 @@ __all__ = [
     "Decoder",
     "Decoding",
     "Delimited",
+    "Extent",
     "FixedLength",
     "Json",
+    "LargeCodec",
     "LengthField",
     "LengthPrefixed",
     "Lines",
@@ -50,5 +61,7 @@ __all__ = [
     "MessagePack",
     "NeedMore",
     "Netstrings",
+    "PartsCodec",
     "VarintPrefixed",
+    "encode_parts",
 ]

@@ -35,16 +35,18 @@ class Buffer:
         data: the bytes at hand; what is before `start` is delivered already.
         start: index of the first byte of the message that is not yet whole.
         cursor: index of the first byte that the decoder has not consumed.
+        beyond: how many bytes of a large message are kept elsewhere, behind `data`.
         ended: True when the peer has closed, and the decoder has asked for more.
         skipped: how many bytes were skipped as garbage, in all.
     """
 
-    __slots__ = ("cursor", "data", "ended", "skipped", "start")
+    __slots__ = ("beyond", "cursor", "data", "ended", "skipped", "start")
 
     def __init__(self, data: bytes = b"") -> None:
         self.data: bytes | bytearray = data
         self.start: int = 0
         self.cursor: int = 0
+        self.beyond: int = 0
         self.ended: bool = False
         self.skipped: int = 0
 

@@ -5,7 +5,8 @@ before an error comes before the error, a malformed message does not end the str
 lost framing does, and an unfinished message at the end is an error of its own.
 
 A codec that can decode many messages at once (`BatchCodec`) is asked for these first,
-between two messages; its generator is for what is cut off, or wrong.
+between two messages, and one that can tell how far a large message reaches
+(`LargeCodec`) is asked for that; its generator is for what else is cut off, or wrong.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from trio_tcp._errors import MalformedMessageError, TruncatedError
 from trio_tcp.codecs._batch_codec import batch_codec
 from trio_tcp.codecs._buffer import Buffer
 from trio_tcp.codecs._codec import NEED_MORE, NeedMore
+from trio_tcp.codecs._large_codec import LARGE_BYTES, LargeMessage, large_codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +57,8 @@ class Decoder(Generic[In]):
         "_ending",
         "_error",
         "_items",
+        "_large",
+        "_large_codec",
         "_waiting_at",
         "buffer",
         "ready",
@@ -69,6 +73,8 @@ class Decoder(Generic[In]):
         self._allow_batches()
         self._batch_start = 0
         self._batch_size = 0
+        self._large_codec = large_codec(codec)
+        self._large: LargeMessage | None = None  # that has begun to arrive
         # None between two messages, where the codec need not remember anything.
         self._items: Iterator[In | NeedMore] | None = None
         self._error: Exception | None = None
@@ -92,9 +98,12 @@ class Decoder(Generic[In]):
             buffer.data = chunk
             buffer.start = 0
             buffer.cursor -= start
-        else:
+            self._waiting_at = 0
+        elif self._large is None:
             buffer.feed(chunk)
-        self._waiting_at = 0
+            self._waiting_at = 0
+        else:
+            self._large.add(chunk)
 
     def let_go(self) -> None:
         """Forget the bytes of delivered messages, when `next_message` asked for more.
@@ -109,7 +118,7 @@ class Decoder(Generic[In]):
         """Say that the peer has closed: no more bytes will come."""
         self._ending = True
 
-    def next_message(self) -> In | NeedMore:
+    def next_message(self) -> In | NeedMore:  # noqa: C901 - each chunk goes through here
         """Return the next whole message, or `NEED_MORE` if there is none yet.
 
         After `end`, `NEED_MORE` means that the stream ended between two messages.
@@ -127,6 +136,8 @@ class Decoder(Generic[In]):
                 start = buffer.start
                 data = buffer.data
                 if start < len(data):
+                    if self._large is not None:
+                        return self._next_large(self._large)
                     if not isinstance(data, bytes):
                         data = buffer.as_bytes()
                     messages, end = self._decode_batch(data, start)
@@ -137,6 +148,8 @@ class Decoder(Generic[In]):
                             if len(messages) == 1
                             else self._first_of(messages, start)
                         )
+                    if self._large_codec is not None and self._begin_large(data):
+                        return NEED_MORE
                 else:
                     # Such a codec has nothing to say about an end between two messages.
                     self._waiting_at = start
@@ -150,6 +163,9 @@ class Decoder(Generic[In]):
 
         Then all that is not delivered is in the buffer, from its `Buffer.start` on.
         """
+        if self._large is not None:
+            self._large.put_back()
+            self._large = None
         if self.ready:
             assert self._batch_codec is not None
             buffer = self.buffer
@@ -169,6 +185,34 @@ class Decoder(Generic[In]):
         messages.reverse()
         self.ready.extend(messages)
         return self.ready.pop()
+
+    def _begin_large(self, data: bytes) -> bool:
+        """Keep a large message that is not all there in pieces."""
+        assert self._large_codec is not None
+        buffer = self.buffer
+        if self._ending:
+            return False  # it never will be
+        extent = self._large_codec.extent(data, buffer.start)
+        if extent is None or extent.size < LARGE_BYTES:
+            return False
+        if not extent.begin <= len(data) - buffer.start < extent.size:
+            return False
+        self._large = LargeMessage(buffer, extent)
+        self._waiting_at = buffer.start
+        return True
+
+    def _next_large(self, large: LargeMessage) -> In | NeedMore:
+        """Return a large message, if it is all there."""
+        assert self._large_codec is not None
+        if large.missing > 0:
+            if self._ending:
+                self.rewind()  # it never will be
+                return self.next_message()
+            return NEED_MORE
+        self._large = None
+        payload = large.take()
+        self._waiting_at = self.buffer.start
+        return self._large_codec.from_payload(payload)
 
     def _next_item(self, items: Iterator[In | NeedMore]) -> In | NeedMore:
         """Let the codec's generator go on."""

@@ -9,6 +9,7 @@ import attrs
 from trio_tcp._errors import EncodeError
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
+from trio_tcp.codecs._large_codec import Extent
 from trio_tcp.codecs._limits import positive
 
 if TYPE_CHECKING:
@@ -67,6 +68,14 @@ class FixedLength:
             return [data[start : start + size]], start + size
         end = start + min(count, BATCH_MESSAGES) * size
         return [data[at : at + size] for at in range(start, end, size)], end
+
+    def extent(self, data: bytes, start: int, /) -> Extent:
+        """Say how far a message reaches: see `LargeCodec`."""
+        return Extent(0, self.size, self.size)
+
+    def from_payload(self, payload: bytes, /) -> bytes:
+        """Return the payload, which is the message: see `LargeCodec`."""
+        return payload
 
     def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
         """Yield the index behind each message: see `BatchCodec`."""

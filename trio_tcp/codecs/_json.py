@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trio_tcp.codecs._batch_codec import DecodeBatch
     from trio_tcp.codecs._buffer import Buffer
     from trio_tcp.codecs._codec import Decoding
+    from trio_tcp.codecs._large_codec import FindExtent
 
 __all__ = ["Json"]
 
@@ -110,3 +111,15 @@ class Json(Codec[T, T]):
     def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
         """Yield the index behind each message: see `BatchCodec`."""
         return self._mapped.boundaries(data, start)
+
+    @property
+    def extent(self) -> FindExtent | None:
+        """A function that says how far a message reaches: see `LargeCodec`.
+
+        None if the framing has none.
+        """
+        return self._mapped.extent
+
+    def from_payload(self, payload: bytes, /) -> T:
+        """Make the message: see `LargeCodec`."""
+        return self._mapped.from_payload(payload)

@@ -24,6 +24,7 @@ from trio_tcp._errors import (
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
 from trio_tcp.codecs._integers import READ, ByteOrder, IntegerSize, layout
+from trio_tcp.codecs._large_codec import Extent
 from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES, not_negative, positive
 
 if TYPE_CHECKING:
@@ -224,6 +225,22 @@ class LengthField:
             if len(messages) == BATCH_MESSAGES:
                 break
         return messages, start
+
+    def extent(self, data: bytes, start: int, /) -> Extent | None:
+        """Say how far a message reaches: see `LargeCodec`."""
+        if len(data) - start < self.header_bytes:
+            return None
+        if self.magic and not data.startswith(self.magic, start):
+            return None
+        (length,) = READ[self._layout](data, start + self.offset)
+        total = self.header_bytes + self.adjustment + length
+        if not self.smallest_bytes <= total <= self.max_bytes:
+            return None
+        return Extent(self.strip_header, total - self.strip_trailer, total)
+
+    def from_payload(self, payload: bytes, /) -> bytes:
+        """Return the payload, which is the message: see `LargeCodec`."""
+        return payload
 
     def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
         """Yield the index behind each message: see `BatchCodec`."""

@@ -10,6 +10,7 @@ from trio_tcp._errors import FrameTooLargeError, MessageTooLargeError
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
 from trio_tcp.codecs._integers import READ, ByteOrder, IntegerSize, layout
+from trio_tcp.codecs._large_codec import Extent
 from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES, positive
 
 if TYPE_CHECKING:
@@ -48,11 +49,14 @@ class LengthPrefixed:
         default=DEFAULT_MAX_FRAME_BYTES, validator=positive, kw_only=True
     )
     _layout: str = attrs.field(init=False, repr=False, eq=False)
+    _largest: int = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         """Look up once what each message needs."""
         # The way that attrs has for what follows from the options of a frozen class.
+        largest = min(self.max_bytes, (1 << 8 * self.prefix_size) - 1)
         object.__setattr__(self, "_layout", layout(self.prefix_size, self.byteorder))
+        object.__setattr__(self, "_largest", largest)
 
     def encode(self, message: bytes, /) -> bytes:
         """Put the length before the message.
@@ -61,13 +65,20 @@ class LengthPrefixed:
             MessageTooLargeError: over ``max_bytes``, or what the prefix can express.
         """
         size = len(message)
-        if size > self.max_bytes:
-            raise MessageTooLargeError(size, self.max_bytes, "max_bytes")
-        try:
-            return size.to_bytes(self.prefix_size, self.byteorder) + message
-        except OverflowError:
-            largest = (1 << 8 * self.prefix_size) - 1
-            raise MessageTooLargeError(size, largest, "prefix_size") from None
+        if size > self._largest:
+            raise self._too_large(size)
+        return size.to_bytes(self.prefix_size, self.byteorder) + message
+
+    def encode_parts(self, message: bytes, /) -> tuple[bytes, bytes]:
+        """Return the length and the message: see `PartsCodec`."""
+        size = len(message)
+        if size > self._largest:
+            raise self._too_large(size)
+        return size.to_bytes(self.prefix_size, self.byteorder), message
+
+    def _too_large(self, size: int) -> MessageTooLargeError:
+        option = "max_bytes" if self._largest == self.max_bytes else "prefix_size"
+        return MessageTooLargeError(size, self._largest, option)
 
     def decode(self, buffer: Buffer, /) -> Decoding[bytes]:
         """Yield each message without its prefix."""
@@ -108,6 +119,18 @@ class LengthPrefixed:
             if len(messages) == BATCH_MESSAGES:
                 break
         return messages, start
+
+    def extent(self, data: bytes, start: int, /) -> Extent | None:
+        """Say how far a message reaches: see `LargeCodec`."""
+        body = self.prefix_size
+        if len(data) - start < body:
+            return None
+        (size,) = READ[self._layout](data, start)
+        return None if size > self.max_bytes else Extent(body, body + size, body + size)
+
+    def from_payload(self, payload: bytes, /) -> bytes:
+        """Return the payload, which is the message: see `LargeCodec`."""
+        return payload
 
     def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
         """Yield the index behind each message: see `BatchCodec`."""

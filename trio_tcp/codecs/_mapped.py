@@ -28,6 +28,7 @@ import attrs
 from trio_tcp._errors import EncodeError, MalformedMessageError
 from trio_tcp.codecs._batch_codec import DecodeBatch, batch_codec
 from trio_tcp.codecs._codec import NEED_MORE, Codec, Decoding
+from trio_tcp.codecs._large_codec import FindExtent, large_codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,20 +108,18 @@ class Mapped(Codec[In, Out]):
 
     def decode(self, buffer: Buffer, /) -> Decoding[In]:
         """Yield what ``decode`` makes of each message of the framing."""
-        decode = self._decode
         for frame in self.framing.decode(buffer):
-            if frame is NEED_MORE:
-                yield NEED_MORE
-                continue
-            try:
-                message = decode(frame)
-            except MalformedMessageError:
-                raise
-            except Exception as error:
-                raise MalformedMessageError(
-                    f"a message cannot be decoded: {_describe(error)}"
-                ) from error
-            yield message
+            yield NEED_MORE if frame is NEED_MORE else self._message(frame)
+
+    def _message(self, frame: object) -> In:
+        try:
+            return self._decode(frame)
+        except MalformedMessageError:
+            raise
+        except Exception as error:
+            raise MalformedMessageError(
+                f"a message cannot be decoded: {_describe(error)}"
+            ) from error
 
     @property
     def decode_batch(self) -> DecodeBatch[In] | None:
@@ -148,3 +147,18 @@ class Mapped(Codec[In, Out]):
         framing = batch_codec(self.framing)
         assert framing is not None
         return framing.boundaries(data, start)
+
+    @property
+    def extent(self) -> FindExtent | None:
+        """A function that says how far a message reaches: see `LargeCodec`.
+
+        None if the framing has none.
+        """
+        framing = large_codec(self.framing)
+        return None if framing is None else framing.extent
+
+    def from_payload(self, payload: bytes, /) -> In:
+        """Make the message: see `LargeCodec`."""
+        framing = large_codec(self.framing)
+        assert framing is not None
+        return self._message(framing.from_payload(payload))

@@ -17,6 +17,7 @@ from trio_tcp._errors import (
 )
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
+from trio_tcp.codecs._large_codec import Extent
 from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES, positive
 
 if TYPE_CHECKING:
@@ -93,6 +94,13 @@ class VarintPrefixed:
             return SHORT[size] + message
         return _write_varint(size) + message
 
+    def encode_parts(self, message: bytes, /) -> tuple[bytes, bytes]:
+        """Return the length and the message: see `PartsCodec`."""
+        size = len(message)
+        if size > self.max_bytes:
+            raise MessageTooLargeError(size, self.max_bytes, "max_bytes")
+        return _write_varint(size), message
+
     def decode(self, buffer: Buffer, /) -> Decoding[bytes]:
         """Yield each message without its prefix."""
         max_bytes = self.max_bytes
@@ -140,6 +148,21 @@ class VarintPrefixed:
             if len(messages) == BATCH_MESSAGES:
                 break
         return messages, start
+
+    def extent(self, data: bytes, start: int, /) -> Extent | None:
+        """Say how far a message reaches: see `LargeCodec`."""
+        try:
+            size, body = _read_varint(data, start)
+        except InvalidFrameError:
+            return None
+        if not body or size > self.max_bytes:
+            return None
+        begin = body - start
+        return Extent(begin, begin + size, begin + size)
+
+    def from_payload(self, payload: bytes, /) -> bytes:
+        """Return the payload, which is the message: see `LargeCodec`."""
+        return payload
 
     def boundaries(self, data: bytes, start: int, /) -> Iterator[int]:
         """Yield the index behind each message: see `BatchCodec`."""

@@ -40,6 +40,8 @@ def check_codec(
       same error with the same numbers, at the same place (promise 1);
     * many messages at once, if it has ``decode_batch``, are those that ``decode`` alone
       gives, and each ends at the same place (promise 1);
+    * what ``extent`` says, if it has that, is where ``decode`` alone finds the message,
+      and ``encode_parts`` gives the same bytes as ``encode`` (promise 1);
     * messages that were whole before the damage come before the error (promise 1);
     * garbage without end does not fill the memory (promise 2);
     * after a `MalformedMessageError` the next message arrives; no exception but this

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from trio_tcp.codecs import BatchCodec, Codec, NeedMore
 
-__all__ = ["Alone", "BatchPromises"]
+__all__ = ["Alone", "BatchPromises", "Item", "items_of"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -59,6 +59,27 @@ class Item:
     is_malformed: bool = False
 
 
+def items_of(codec: Codec[Any, Any], stream: bytes) -> tuple[list[Item], bool]:
+    """Return what ``decode`` alone makes of a stream, and whether it was lost there."""
+    decoder = Decoder(Alone(codec), Buffer(stream))
+    items: list[Item] = []
+    start = -1
+    # Where no byte is consumed, it never ends: others will tell of that.
+    while decoder.buffer.start > start:
+        start = decoder.buffer.start
+        try:
+            message = decoder.next_message()
+        except MalformedMessageError:
+            items.append(Item(None, decoder.buffer.start, is_malformed=True))
+            continue
+        except Exception:  # noqa: BLE001 - the framing is lost; or others tell of it
+            return items, True
+        if message is NEED_MORE:
+            return items, False
+        items.append(Item(message, decoder.buffer.start))
+    return items, False
+
+
 @final
 @attrs.frozen
 class BatchPromises(Generic[In, Out]):
@@ -74,30 +95,10 @@ class BatchPromises(Generic[In, Out]):
             counts: how many messages to take before the others are given back, over
                 and over.
         """
-        items = self._items(stream)
+        items, _ = items_of(self.codec, stream)
         for index, start in enumerate([0, *(item.end for item in items)]):
             self._check_batch(stream, start, items[index:])
         self._check_rewinding(stream, counts, items)
-
-    def _items(self, stream: bytes) -> list[Item]:
-        """Return what ``decode`` alone makes of a stream, up to an error for good."""
-        decoder = Decoder(Alone(self.codec), Buffer(stream))
-        items: list[Item] = []
-        start = -1
-        # Where no byte is consumed, it never ends: others will tell of that.
-        while decoder.buffer.start > start:
-            start = decoder.buffer.start
-            try:
-                message = decoder.next_message()
-            except MalformedMessageError:
-                items.append(Item(None, decoder.buffer.start, is_malformed=True))
-                continue
-            except Exception:  # noqa: BLE001 - the framing is lost; or others tell of it
-                return items
-            if message is NEED_MORE:
-                return items
-            items.append(Item(message, decoder.buffer.start))
-        return items
 
     def _check_batch(self, stream: bytes, start: int, items: list[Item]) -> None:
         """Hold one batch to what comes of ``decode`` from its beginning on."""

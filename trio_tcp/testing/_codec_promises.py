@@ -13,7 +13,9 @@ import attrs
 
 from trio_tcp._errors import EncodeError
 from trio_tcp.codecs._batch_codec import batch_codec
+from trio_tcp.codecs._large_codec import encode_parts, large_codec
 from trio_tcp.testing._codec_batches import Alone, BatchPromises
+from trio_tcp.testing._codec_extents import ExtentPromises
 from trio_tcp.testing._codec_run import (
     CodecRun,
     Malformed,
@@ -86,6 +88,8 @@ class CodecPromises(Generic[In, Out]):
     ) -> None:
         """Check all that can be said of frames, then any bytes, cut into chunks."""
         self.check_batches(frames, tail, sizes)
+        self.check_extents(frames, tail)
+        self.check_parts(frames)
         self.check_arrival(frames, sizes)
         self.check_cutting(frames, tail, sizes)
         self.check_independence(frames, tail, sizes)
@@ -112,6 +116,26 @@ class CodecPromises(Generic[In, Out]):
         if codec is not None and self.join is None:
             stream = b"".join(frame.data for frame in frames) + tail
             BatchPromises(codec).check(stream, sizes)
+
+    def check_extents(self, frames: list[Frame[Out]], tail: bytes) -> None:
+        """How far a message reaches is known before it is there."""
+        codec = large_codec(self.codec)
+        if codec is not None:
+            stream = b"".join(frame.data for frame in frames) + tail
+            ExtentPromises(codec).check(stream)
+
+    def check_parts(self, frames: list[Frame[Out]]) -> None:
+        """Encoded in parts, it is the same."""
+        for frame in frames:
+            message = frame.message
+            if not isinstance(message, bytes):
+                continue
+            parts = encode_parts(self.codec, message)
+            if parts is not None and b"".join(parts) != frame.data:
+                raise AssertionError(
+                    f"encode_parts gives something else than encode: {parts!r} and "
+                    f"{frame.data!r}"
+                )
 
     def check_cutting(
         self, frames: list[Frame[Out]], tail: bytes, sizes: Sequence[int]
