@@ -99,7 +99,10 @@ class Clients(Generic[In, Out]):
     def _start_handler(
         self, connection: Connection[In, Out], handler: Handler[In, Out]
     ) -> None:
-        self._nursery.start_soon(self._serve, connection, handler, name=self._handler)
+        release = self._release
+        self._nursery.start_soon(
+            serve_connection, handler, connection, release, name=self._handler
+        )
 
     async def _arrive(self, transport: Transport) -> None:
         try:
@@ -110,15 +113,8 @@ class Clients(Generic[In, Out]):
         if arrival is None:
             self._admission.give_back()
         else:
-            await self._serve(self._connect(arrival), self._handler)
-
-    async def _serve(
-        self, connection: Connection[In, Out], handler: Handler[In, Out]
-    ) -> None:
-        try:
-            await serve_connection(handler, connection)
-        finally:
-            self._release(connection)
+            connection = self._connect(arrival)
+            await serve_connection(self._handler, connection, self._release)
 
     def _release(self, connection: Connection[In, Out]) -> None:
         self._note_served(connection)

@@ -63,6 +63,10 @@ def framed(
                 group=Group(nursery, observer),
                 awaits_first=True,
             )
-            await serve_connection(handler, connection)
+            await serve_connection(handler, connection, _note_nothing)
 
     return serve
+
+
+def _note_nothing(_connection: object) -> None:
+    """The end of a connection is nobody's concern here."""

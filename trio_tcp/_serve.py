@@ -14,7 +14,7 @@ from trio_tcp._accept import Gate, accept_forever
 from trio_tcp._admission import Admission
 from trio_tcp._arrival import Arrivals
 from trio_tcp._clients import Clients
-from trio_tcp._events import Event, Observer, ServerStarted, notify
+from trio_tcp._events import Observer, ServerStarted, notify
 from trio_tcp._group import Group
 from trio_tcp._handshake import check_side
 from trio_tcp._listen import address_of, open_tcp_listeners
@@ -98,18 +98,13 @@ async def serve_listeners(
         observer=observer,
     )
     server: Server | None = None
-
-    def observe(event: Event) -> None:
-        assert server is not None
-        server._observe(event)  # noqa: SLF001 - its books are for us to keep
-
     try:
         with ungrouped():
             async with trio.open_nursery() as own_nursery:
                 # Handlers live outside the nursery of the accept loops, so that
                 # accepting can be stopped without stopping them.
                 nursery = own_nursery if handler_nursery is None else handler_nursery
-                group = Group(nursery, observe)
+                group = Group(nursery, observer)
                 server = Server(
                     addresses,
                     gate=gate,
@@ -128,7 +123,7 @@ async def serve_listeners(
                     arrivals=arrivals,
                     group=group,
                     nursery=nursery,
-                    enlist=server._enlist,  # noqa: SLF001 - as above
+                    enlist=server._enlist,  # noqa: SLF001 - its books
                     note_served=server._note_served,  # noqa: SLF001 - as above
                 )
                 accept = partial(

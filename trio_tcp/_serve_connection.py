@@ -38,7 +38,9 @@ Handler: TypeAlias = Callable[[Connection[In, Out]], Awaitable[object]]
 
 
 async def serve_connection(
-    handler: Handler[In, Out], connection: Connection[In, Out]
+    handler: Handler[In, Out],
+    connection: Connection[In, Out],
+    note_served: Callable[[Connection[In, Out]], None],
 ) -> None:
     """Run a handler, contain its failure, and end its connection.
 
@@ -47,6 +49,11 @@ async def serve_connection(
     it), it is closed gracefully; when the handler raises anything else, it is aborted.
     A handler that is cancelled, or whose peer is too slow, has its connection closed at
     once: with FIN, or, where something is still to be sent or unread, with RST.
+
+    Args:
+        handler: the user's.
+        connection: belongs to this from now on.
+        note_served: is told at the very end.
     """
     ending = connection._ending  # noqa: SLF001 - this is its owner
     try:
@@ -71,6 +78,7 @@ async def serve_connection(
     finally:
         await ending.terminate()  # noqa: ASYNC102 - it shields itself
         connection._journal.forget_frames()  # noqa: SLF001 - as above
+        note_served(connection)
 
 
 @attrs.frozen

@@ -99,6 +99,7 @@ class Server:
         self._ended: dict[CloseReason, int] = {}
         self._totals = [0, 0, 0, 0]
         self._stopped = False
+        group.observer = self._observe
 
     def __repr__(self) -> str:
         where = ", ".join(map(str, self.addresses)) or "no address"
