@@ -61,7 +61,8 @@ class Clients(Generic[In, Out]):
         self._nursery = nursery
         self._enlist = enlist
         self._note_served = note_served
-        self._dozing = Dozing(nursery, self._start_handler, self._release)
+        self._note_end = self._release  # once: each time it is an object
+        self._dozing = Dozing(nursery, self._start_handler, self._note_end)
 
     def start(self, transport: Transport) -> None:
         """Start to serve a client, or to refuse it."""
@@ -99,9 +100,8 @@ class Clients(Generic[In, Out]):
     def _start_handler(
         self, connection: Connection[In, Out], handler: Handler[In, Out]
     ) -> None:
-        release = self._release
         self._nursery.start_soon(
-            serve_connection, handler, connection, release, name=self._handler
+            serve_connection, handler, connection, self._note_end, name=self._handler
         )
 
     async def _arrive(self, transport: Transport) -> None:
@@ -114,7 +114,7 @@ class Clients(Generic[In, Out]):
             self._admission.give_back()
         else:
             connection = self._connect(arrival)
-            await serve_connection(self._handler, connection, self._release)
+            await serve_connection(self._handler, connection, self._note_end)
 
     def _release(self, connection: Connection[In, Out]) -> None:
         self._note_served(connection)
