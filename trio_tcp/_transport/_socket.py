@@ -119,7 +119,12 @@ class SocketTransport:
                 self._change_sides()
                 continue
             elif not self._is_polled:
-                await self._wait_directly()
+                fd = self._socket.fileno()
+                if fd < 0:
+                    raise trio.ClosedResourceError("this socket was closed")
+                self._has_waited_directly = True
+                await trio.lowlevel.wait_readable(fd)
+                self._note_direct_wake()
             elif self._readable:
                 await trio.lowlevel.checkpoint()
                 self._eager_reads = MAX_EAGER_READS
@@ -150,11 +155,7 @@ class SocketTransport:
         else:
             self._eager_reads -= 1
 
-    async def _wait_directly(self) -> None:
-        if self._socket.fileno() < 0:
-            raise trio.ClosedResourceError("this socket was closed")
-        self._has_waited_directly = True
-        await trio.lowlevel.wait_readable(self._socket)
+    def _note_direct_wake(self) -> None:
         # It is asked anew each time, and so need not be sure.
         self._readable = BYTES_ALONE
         self._eager_reads = MAX_EAGER_READS
