@@ -5,6 +5,7 @@ import socket
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
+import pytest
 import trio
 
 import trio_tcp
@@ -205,5 +206,10 @@ async def test_ctrl_c_ends_the_server(programs: Programs) -> None:
     """It ends in order, though people are talking."""
     server = await programs.start("chat_server.py", 0)
     port = await server.port()
-    async with guest(port, "ann"), guest(port, "ben"):
-        await server.interrupt()
+    async with guest(port, "ann") as ann, guest(port, "ben"):
+        await hears(ann, "* ben has joined")
+        server.process.send_signal(signal.SIGINT)
+        with trio.fail_after(SECONDS), pytest.raises(trio_tcp.PeerClosed):
+            await ann.receive()
+    # They have closed, so that it does not give them time to.
+    await server.ends()
