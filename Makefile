@@ -4,7 +4,8 @@
 PYTHON = python3
 VENV = .venv
 ARGS =
-# How pytest runs the whole suite: on every core. A part of it starts sooner without.
+# How pytest runs the whole suite: on every core, and who is done first helps the others.
+# No test needs the machine for itself. A part of the suite starts sooner without this.
 WHOLE_SUITE = --numprocesses=auto --dist=worksteal
 VERSIONS = 3.11 3.12 3.13 3.14 3.15
 
