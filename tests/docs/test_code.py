@@ -24,7 +24,7 @@ KINDS: Final = ("define", "run", "server", "client", "pytest", "fails")
 LANGUAGES: Final = ("python", "console", "toml", "text")
 
 PORT_ON_PAGES: Final = "8888"
-SECONDS: Final = 30
+SECONDS: Final = 50
 """How long anything may take on a slow machine. Nothing waits for it to pass."""
 
 LOG_TO_STDERR: Final = """\
