@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CONFTEST = Path(__file__).with_name("conftest.py")
 SKIPS = [
     "@pytest.mark.skip(reason='no luck')\ndef test_it(): pass",
@@ -19,13 +21,19 @@ RUNS = [
 ]
 
 
-def run_pytest(folder: Path, tests: list[str], *, no_skips: bool) -> tuple[int, str]:
+def run_pytest(
+    folder: Path, tests: list[str], *options: str, no_skips: bool
+) -> tuple[int, str]:
     """Run each test in a file of its own; answer with exit code and output."""
     (folder / "conftest.py").write_text(CONFTEST.read_text(encoding="utf-8"))
     for number, test in enumerate(tests):
         (folder / f"test_{number}.py").write_text(f"import pytest\n{test}\n")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--continue-on-collection-errors", folder],
+        [
+            *(sys.executable, "-m", "pytest", "--continue-on-collection-errors"),
+            *options,
+            folder,
+        ],
         cwd=folder,
         env={**os.environ, "TRIO_TCP_NO_SKIPS": "1" if no_skips else ""},
         capture_output=True,
@@ -35,9 +43,12 @@ def run_pytest(folder: Path, tests: list[str], *, no_skips: bool) -> tuple[int, 
     return done.returncode, done.stdout
 
 
-def test_a_skip_fails_the_run_where_skips_are_forbidden(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["-n1"]], ids=["here", "in a worker"])
+def test_a_skip_fails_the_run_where_skips_are_forbidden(
+    tmp_path: Path, options: list[str]
+) -> None:
     """The failure gives the reason, however the test was skipped."""
-    code, output = run_pytest(tmp_path, SKIPS, no_skips=True)
+    code, output = run_pytest(tmp_path, SKIPS, *options, no_skips=True)
     assert code == 1
     assert "skipped" not in output.splitlines()[-1]
     for number in range(len(SKIPS)):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = [sys.executable, "-m", "benchmarks"]
 SERVER_AND_LOAD = 2
+SECONDS = 20
+"""How long anything may take on a slow machine. Nothing waits for it to pass."""
 
 
 def test_it_writes_a_report_and_a_picture(tmp_path: Path) -> None:
@@ -57,6 +59,17 @@ def children_of(pid: int) -> list[int]:
     return [int(word) for word in found.stdout.split()]
 
 
+def has_ended(pid: int) -> bool:
+    """Ask the system; its parent need not have noticed (ps(1): Z)."""
+    found = subprocess.run(
+        ["ps", "-o", "state=", "-p", str(pid)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    return found.stdout.strip() in {"", "X", "Z"}
+
+
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"]
 )
@@ -68,7 +81,7 @@ def test_a_signal_ends_all_that_it_has_started(
             *BENCHMARKS,
             "--only=pp1",
             "--servers=trio_plain",
-            "--seconds=30",
+            "--seconds=60",
             f"--output={tmp_path}",
         ],
         cwd=ROOT,
@@ -80,10 +93,11 @@ def test_a_signal_ends_all_that_it_has_started(
             while len(children := children_of(process.pid)) < SERVER_AND_LOAD:
                 assert process.poll() is None
             process.send_signal(number)
-            assert process.wait(20) == 130
+            assert process.wait(SECONDS) == 130
         finally:
             process.kill()
-    for child in children:
-        with pytest.raises(ProcessLookupError):
-            os.kill(child, 0)
+    # Those that are killed need a moment; those that are not would stay for longer.
+    give_up = time.monotonic() + SECONDS
+    while not all(map(has_ended, children)):
+        assert time.monotonic() < give_up
     assert list(tmp_path.iterdir()) == []

@@ -205,5 +205,11 @@ async def test_ctrl_c_ends_the_server(programs: Programs) -> None:
     """It ends in order, though people are talking."""
     server = await programs.start("chat_server.py", 0)
     port = await server.port()
-    async with guest(port, "ann"), guest(port, "ben"):
-        await server.interrupt()
+    async with guest(port, "ann") as ann, guest(port, "ben"):
+        await hears(ann, "* ben has joined")
+        server.process.send_signal(signal.SIGINT)
+        with trio.fail_after(SECONDS):
+            # If ben was told of the end first, she hears that he has left.
+            assert {line async for line in ann} <= {"* ben has left"}
+    # They have closed, so that it does not give them time to.
+    await server.ends()

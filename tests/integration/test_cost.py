@@ -21,7 +21,7 @@ from trio_tcp import codecs
 HEADER = struct.Struct("!I")
 FRAME = HEADER.pack(64) + bytes(64)
 CLIENTS = 16
-ROUNDS = 20
+ROUNDS = 5
 
 
 async def echo(connection: trio_tcp.Connection[bytes, bytes]) -> None:

@@ -29,7 +29,7 @@ from tests.integration.loopback import (
 )
 from trio_tcp import CloseReason, codecs
 
-CROWD = 100
+CROWD = 40
 
 AnyCodec: TypeAlias = codecs.Codec[Any, Any]
 Start: TypeAlias = Callable[[trio.Nursery, AnyCodec, Record], Awaitable[int]]

@@ -49,6 +49,10 @@ async def test_a_signal_ends_a_server_in_order(number: signal.Signals) -> None:
         await connection.send(b"sleep")
         assert await server.line() == "sleeping"
         server.process.send_signal(number)
+        with trio.fail_after(SECONDS), pytest.raises(trio_tcp.PeerClosed):
+            await connection.receive()
+        # A client that is told of the end, and stays, is given some seconds to go.
+        await connection.aclose()
         assert await server.lines_until("returned") == [
             "cancelled",
             "stopped",
@@ -56,8 +60,6 @@ async def test_a_signal_ends_a_server_in_order(number: signal.Signals) -> None:
         ]
         with trio.fail_after(SECONDS):
             assert await server.process.wait() == 0
-        with pytest.raises(trio_tcp.PeerClosed):
-            await connection.receive()
 
 
 async def test_a_handler_may_say_goodbye_when_a_signal_comes() -> None:

@@ -147,7 +147,9 @@ def until_zero(buffer: Buffer) -> Decoding[bytes]:
         yield (yield from buffer.until(b"\0", max_bytes=30))
 
 
-@pytest.mark.parametrize("codec", [Prefixed(correct), Zeros(until_zero)], ids=str)
+@pytest.mark.parametrize(
+    "codec", [Prefixed(correct), Zeros(until_zero)], ids=["Prefixed", "Zeros"]
+)
 def test_a_correct_codec_passes(codec: Codec[bytes, bytes]) -> None:
     """What the others do wrong is done right here."""
     check_codec(codec, MESSAGES)

@@ -38,8 +38,9 @@ IP_BIND_ADDRESS_NO_PORT: Final = 24
 """ip(7): the port is chosen by connect(2), so that one port serves several times. The
 socket module of Python 3.11 lacks it."""
 
-PATIENCE: Final = 10.0
-"""Seconds after an attack in which its last connections must have ended."""
+PATIENCE: Final = 20.0
+"""Seconds after an attack in which its last connections must have ended. The timeouts
+of the attacks are far shorter, but many processes may want the same core."""
 
 FIRST_GUESTS: Final = 12
 """How many clients come to a new server, all at once, before its descriptors are
