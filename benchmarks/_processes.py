@@ -84,9 +84,8 @@ def running(
     Raises:
         CannotStart: it has ended, or does not listen.
     """
-    port = _free_port()
-    command = [sys.executable, str(server.path), str(port), *server.args]
-    with tempfile.TemporaryFile() as output:
+    with _free_port() as port, tempfile.TemporaryFile() as output:
+        command = [sys.executable, str(server.path), str(port), *server.args]
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT
         )
@@ -134,11 +133,15 @@ def run_load(  # noqa: D417 - the rest is as in `benchmarks.load`
     return Measurement(**result)
 
 
-def _free_port() -> int:
+@contextmanager
+def _free_port() -> Generator[int, None, None]:
+    """Find a port, and keep others from finding it during the block."""
     with socket.socket() as sock:
+        # With this option on both sides, who wants just this port can listen there.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((HOST, 0))
         port: int = sock.getsockname()[1]
-        return port
+        yield port
 
 
 def _wait_until_it_listens(

@@ -106,7 +106,7 @@ class SocketTransport:
         """None: the bytes are as they are."""
         return None
 
-    async def receive_some(self) -> bytes:  # noqa: C901 - calls cost more than kernels
+    async def receive_some(self) -> bytes:  # noqa: C901, PLR0912 - calls cost more
         """Wait for the kernel to have bytes, then take them."""
         self._is_interrupted = False
         while True:
