@@ -17,8 +17,10 @@ The layers, each of which imports only from those below it::
     testing                 memory streams, conformance checks
     _run                    a server as a whole program
     _serve _client          who accepts, who connects
+    _session                a client that goes on when its connection breaks
     _framed _respond        handlers made: of streams, of functions
     _broadcast              one message to many connections
+    _keeper                 the task that holds one connection of a session
     _clients                a task for each client of a server
     _reconnect              connects again: when to try, to wait, to give up
     _server                 the running server: what it tells, how it changes
@@ -102,6 +104,7 @@ from trio_tcp._events import (
 )
 from trio_tcp._framed import framed
 from trio_tcp._inherited import inherited_listeners, listener_from_fd
+from trio_tcp._keeper import Break
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
@@ -113,6 +116,7 @@ from trio_tcp._run import run_server
 from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
 from trio_tcp._serve_connection import Handler
 from trio_tcp._server import Server, ServerStatistics
+from trio_tcp._session import Session, open_session
 from trio_tcp._session_state import (
     Connecting,
     Ready,
@@ -127,6 +131,7 @@ __all__ = [
     "AcceptResumed",
     "Address",
     "Backoff",
+    "Break",
     "CloseNotifyMissingError",
     "CloseReason",
     "ConnectError",
@@ -171,6 +176,7 @@ __all__ = [
     "ServerStatistics",
     "ServerStopped",
     "ServerSuspended",
+    "Session",
     "SessionState",
     "Stopped",
     "TcpAddress",
@@ -191,6 +197,7 @@ __all__ = [
     "listener_from_fd",
     "log_events",
     "open_connection",
+    "open_session",
     "open_tcp_listeners",
     "open_unix_listener",
     "respond",
