@@ -127,27 +127,12 @@ class Keeper(Generic[In, Out]):
 
     def contain(self, error: BaseException) -> BaseException | None:
         """Keep what an exception says about the connection's end; return the rest."""
-        faults, rest = self._split(error)
-        ends = cast("list[ConnectionFault]", list(leaves(faults)))
-        for fault in ends:
+        assert self._connection is not None
+        faults, rest = _split(error, self._connection.id)
+        for fault in faults:
             if self._fault is None or isinstance(self._fault, IN_ORDER):
                 self._fault = fault
         return rest
-
-    def _split(
-        self, error: BaseException
-    ) -> tuple[BaseException | None, BaseException | None]:
-        if isinstance(error, BaseExceptionGroup):
-            group = cast("BaseExceptionGroup[BaseException]", error)
-            return group.split(self._is_about_it)
-        return (error, None) if self._is_about_it(error) else (None, error)
-
-    def _is_about_it(self, error: BaseException) -> bool:
-        return (
-            isinstance(error, ConnectionFault)
-            and self._connection is not None
-            and error.connection_id == self._connection.id
-        )
 
     def confirm(self, count: int) -> None:
         """Note that so many more messages have arrived, as `Session.confirm`."""
@@ -178,3 +163,22 @@ class Keeper(Generic[In, Out]):
             seconds=self._released_at - self._ready_at,
             unconfirmed=self._unconfirmed(),
         )
+
+
+def _split(
+    error: BaseException, connection_id: int
+) -> tuple[list[ConnectionFault], BaseException | None]:
+    """Take the faults of one connection out of an exception."""
+
+    def is_about_it(error: BaseException) -> bool:
+        return (
+            isinstance(error, ConnectionFault) and error.connection_id == connection_id
+        )
+
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        faults, rest = group.split(is_about_it)
+        return cast("list[ConnectionFault]", list(leaves(faults))), rest
+    if is_about_it(error):
+        return [cast("ConnectionFault", error)], None
+    return [], error
