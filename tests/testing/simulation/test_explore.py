@@ -174,6 +174,20 @@ def test_ctrl_c_ends_the_other_processes() -> None:
     assert process.returncode == 0
 
 
+def test_the_other_processes_end_with_one_that_is_killed() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": "."},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "running\n"
+        process.kill()
+        # All of them can write to the pipe, so it ends with the last of them.
+        assert set(process.stdout.read().splitlines()) <= {"running"}
+
+
 BAR = """
 from tests.testing.simulation.programs import fail_by_chance
 from trio_tcp.testing.simulation import explore

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Generator, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -213,7 +214,7 @@ def _pool(jobs: int) -> Generator[ProcessPoolExecutor, None, None]:
     before = multiprocessing.active_children()
     # Not forked: a fork has whatever threads and locks this process holds.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, initializer=_leave_ctrl_c_to_parent)
+    pool = ProcessPoolExecutor(jobs, context, initializer=_belong_to_parent)
     try:
         yield pool
     except BaseException:
@@ -225,5 +226,14 @@ def _pool(jobs: int) -> Generator[ProcessPoolExecutor, None, None]:
     pool.shutdown()
 
 
-def _leave_ctrl_c_to_parent() -> None:
+def _belong_to_parent() -> None:
+    """Leave Ctrl-C to the parent process, and end with it, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)  # there is nobody to tell anything
