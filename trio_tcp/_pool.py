@@ -205,7 +205,7 @@ class Pool(Generic[In, Out]):
         self._attempts: dict[trio.lowlevel.Task, trio.CancelScope] = {}  # of those
         self._open: set[Pooled[In, Out]] = set()
         self._idle: list[Pooled[In, Out]] = []  # the most recently used last
-        self._woken = 0  # that were idle, and have not served anybody yet
+        self._coming: set[Pooled[In, Out]] = set()  # they look at the line next
         self._in_use: set[Pooled[In, Out]] = set()
         self._made = 0
         self._discarded = Counter[DiscardReason]()
@@ -314,10 +314,10 @@ class Pool(Generic[In, Out]):
         if self._is_closed:
             return
         waiting = len(self._line)
-        while self._idle and self._woken < waiting:
+        while self._idle and len(self._coming) < waiting:
             self._wake(self._idle[-1])
         while (
-            self._woken + self._connecting < waiting
+            len(self._coming) + self._connecting < waiting
             and len(self._open) + self._connecting < self._bounds.size
         ):
             self._connecting += 1
@@ -325,7 +325,7 @@ class Pool(Generic[In, Out]):
 
     def _wake(self, pooled: Pooled[In, Out]) -> None:
         self._idle.remove(pooled)
-        self._woken += 1
+        self._coming.add(pooled)
         pooled.wake()
 
     # Giving it back
@@ -342,6 +342,7 @@ class Pool(Generic[In, Out]):
         pooled.was_idle = False
         # The keeper needs not know, if there is nothing to find out.
         if self._is_closed or not (pooled.is_quiet() and self._serve(pooled)):
+            self._coming.add(pooled)
             pooled.give_back(None)
 
     def _discard(self, pooled: Pooled[In, Out], reason: DiscardReason) -> None:
@@ -354,6 +355,7 @@ class Pool(Generic[In, Out]):
         if not self._line.serve(pooled):
             return False
         pooled.begin_use()
+        self._coming.discard(pooled)
         self._in_use.add(pooled)
         return True
 
@@ -372,6 +374,7 @@ class Pool(Generic[In, Out]):
                         connection, keeper=scope, expires_at=self._draw_end_of_life()
                     )
                     self._open.add(pooled)
+                    self._coming.add(pooled)
                     self._made += 1
                     await self._lend(pooled)
         except Exception as error:  # noqa: BLE001 - whoever waits gets it
@@ -379,6 +382,7 @@ class Pool(Generic[In, Out]):
         finally:
             self._stop_connecting()
             if pooled is not None:
+                self._coming.discard(pooled)
                 self._open.discard(pooled)
             self._see_to_the_line()
 
@@ -406,14 +410,15 @@ class Pool(Generic[In, Out]):
 
     async def _lend(self, pooled: Pooled[In, Out]) -> None:
         """Lend a connection again and again; close it roughly unless all is well."""
-        reason: DiscardReason | None = None
+        reason = await pooled.settle()
         while reason is None and not self._is_closed:
-            reason = await pooled.settle()
+            if self._serve(pooled):
+                reason = await pooled.wait_given_back()
+            else:
+                reason = await self._idle_away(pooled)
             if reason is None:
-                if self._serve(pooled):
-                    reason = await pooled.wait_given_back()
-                else:
-                    reason = await self._idle_away(pooled)
+                reason = await pooled.settle()
+        self._coming.discard(pooled)
         if reason is None:
             return
         self._discarded[reason] += 1
@@ -423,14 +428,13 @@ class Pool(Generic[In, Out]):
             connection.abort()
 
     async def _idle_away(self, pooled: Pooled[In, Out]) -> DiscardReason | None:
+        self._coming.discard(pooled)
         self._idle.append(pooled)
         until = trio.current_time() + self._bounds.max_idle
         try:
             reason = await pooled.wait_until_needed(until)
         finally:
-            if pooled.is_woken:
-                self._woken -= 1
-            else:
+            if not pooled.is_woken:
                 self._idle.remove(pooled)
         if reason is not None:
             # Servers close what is idle; only its next answer tells how it is.
