@@ -16,11 +16,12 @@ The layers, each of which imports only from those below it::
     cli                     the command, one file per subcommand
     testing                 memory streams, conformance checks
     _run                    a server as a whole program
-    _pool                   connections to one server, lent to many tasks
+    _pool                   a connection for each task that wants one
     _serve _client          who accepts, who connects
     _framed _respond        handlers made: of streams, of functions
     _broadcast              one message to many connections
     _clients                a task for each client of a server
+    _stock                  the connections of a pool, and the line for them
     _reconnect              connects again: when to try, to wait, to give up
     _pooled                 one connection of a pool: may another task have it?
     _server                 the running server: what it tells, how it changes
@@ -110,7 +111,7 @@ from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
 from trio_tcp._options import Limits, Timeouts, Tls
-from trio_tcp._pool import Pool, PoolStatistics, open_pool
+from trio_tcp._pool import Pool, open_pool
 from trio_tcp._pooled import DiscardReason
 from trio_tcp._proxy_header import ProxyHeader
 from trio_tcp._proxy_protocol import ProxyProtocol
@@ -126,6 +127,7 @@ from trio_tcp._session_state import (
     Stopped,
     Waiting,
 )
+from trio_tcp._stock import PoolStatistics
 from trio_tcp._transport import TlsInfo
 
 __all__ = [

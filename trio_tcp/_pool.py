@@ -1,47 +1,35 @@
-"""A bounded pool of connections that are used by one task at a time.
+"""A bounded pool of connections, each of which one task has at a time.
 
-Each connection is held open by a task of its own, its keeper, in the pool's nursery: a
-connection's context manager must be left by the task that has entered it, and those who
-use the connection come and go. The keeper also listens while nobody uses it.
-
-Whoever wants a connection takes a place in one line. Connections serve the line, from
-its head, as they become free, are woken from idleness, or are made. The pool only sees
-to it that enough of them are coming: it wakes the most recently used, or has another
-made if there is room. Nobody is promised a certain one, so when one turns out to be no
-good, or somebody leaves the line, there is nothing to undo.
+Here is what users see: the options, and the block in which a task has a connection.
+What the pool does behind it is in `_stock.py`, and when a connection is fit to be used
+by somebody else in `_pooled.py`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from random import Random
-from typing import Final, Generic, TypeAlias, TypeVar, final
+from typing import Generic, TypeAlias, TypeVar, final
 
-import attrs
 import trio
 
 from trio_tcp._backoff import Backoff
 from trio_tcp._connection import Connection
-from trio_tcp._errors import PoolClosedError
-from trio_tcp._events import CloseReason
 from trio_tcp._nursery import leaves, open_quiet_nursery
 from trio_tcp._pooled import DiscardReason, Pooled
 from trio_tcp._reconnect import (
     FAILURES,
     Connect,
     Prepare,
-    Reconnector,
     check_connect,
     never,
     seeded,
 )
 from trio_tcp._session_state import SessionState
-from trio_tcp._validators import duration, whole
-from trio_tcp._waiting_line import WaitingLine
+from trio_tcp._stock import Bounds, PoolStatistics, Stock
 
-__all__ = ["Check", "Pool", "PoolStatistics", "open_pool"]
+__all__ = ["Check", "Pool", "open_pool"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -49,49 +37,7 @@ Out = TypeVar("Out")
 Check: TypeAlias = Callable[[Connection[In, Out]], Awaitable[object]]
 """An async function that raises if a connection is no good, such as a ping."""
 
-LIFETIME_SPREAD: Final = 0.05
-"""The share by which a connection's life may be shorter, drawn for each: those that
-were made together must not end together. psycopg_pool takes as much."""
-
-GENTLE: Final = (DiscardReason.IDLE, DiscardReason.OLD)
-"""Why connections are closed with which nothing is wrong."""
-
 DEFAULT_BACKOFF = Backoff()
-
-
-@attrs.frozen(kw_only=True)
-class PoolStatistics:
-    """What a pool has and does, at one moment.
-
-    Attributes:
-        open: connections that are made and not yet closed: idle, in use, or about to
-            change from one to the other or to be closed.
-        idle: those of them that wait to be used.
-        in_use: those that were handed out.
-        connecting: being made, or waiting for the time of the next attempt.
-        waiting: tasks that wait for a connection.
-        longest_wait: for how many seconds the first of these has waited.
-        made: connections made so far.
-        discarded: how many of them were closed for each reason.
-    """
-
-    open: int
-    idle: int
-    in_use: int
-    connecting: int
-    waiting: int
-    longest_wait: float
-    made: int
-    discarded: Mapping[DiscardReason, int]
-
-
-@attrs.frozen(kw_only=True)
-class _Bounds:
-    """The numbers given to `open_pool`."""
-
-    size: int = attrs.field(validator=whole)
-    max_idle: float = attrs.field(validator=duration)
-    max_lifetime: float = attrs.field(validator=duration)
 
 
 @asynccontextmanager
@@ -153,65 +99,31 @@ async def open_pool(
                 await connection.send("GET answer")
                 print(await connection.receive())
     """
-    bounds = _Bounds(size=size, max_idle=max_idle, max_lifetime=max_lifetime)
+    bounds = Bounds(size=size, max_idle=max_idle, max_lifetime=max_lifetime)
     check_connect(connect)
     async with open_quiet_nursery() as nursery:
-        pool = Pool(
+        stock = Stock(
             nursery,
             connect,
             bounds,
-            check=check,
             backoff=backoff,
             prepare=prepare,
             is_permanent=is_permanent,
             random=random or seeded(),
         )
         try:
-            yield pool
+            yield Pool(stock, check)
         finally:
-            pool._close()  # noqa: SLF001 - this is its owner
+            stock.close()
 
 
 @final
 class Pool(Generic[In, Out]):
     """Connections to one server, for many tasks. Made by `open_pool`."""
 
-    def __init__(
-        self,
-        nursery: trio.Nursery,
-        connect: Connect[In, Out],
-        bounds: _Bounds,
-        *,
-        check: Check[In, Out] | None,
-        backoff: Backoff,
-        prepare: Prepare[In, Out] | None,
-        is_permanent: Callable[[Exception], bool],
-        random: Random,
-    ) -> None:
-        self._nursery = nursery
-        self._connect = connect
-        self._bounds = bounds
+    def __init__(self, stock: Stock[In, Out], check: Check[In, Out] | None) -> None:
+        self._stock = stock
         self._check = check
-        self._random = random
-        self._engine = Reconnector(
-            self._connect_if_wanted,
-            backoff=backoff,
-            prepare=prepare,
-            is_permanent=is_permanent,
-            random=random,
-        )
-        self._line = WaitingLine[Pooled[In, Out]]()
-        self._connecting = 0  # keepers that have no connection yet
-        self._attempts: dict[trio.lowlevel.Task, trio.CancelScope] = {}  # of those
-        self._open: set[Pooled[In, Out]] = set()
-        self._idle: list[Pooled[In, Out]] = []  # the most recently used last
-        self._coming: set[Pooled[In, Out]] = set()  # they look at the line next
-        self._in_use: set[Pooled[In, Out]] = set()
-        self._made = 0
-        self._discarded = Counter[DiscardReason]()
-        self._is_closed = False
-
-    # What users call
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection[In, Out], None]:
@@ -245,47 +157,28 @@ class Pool(Generic[In, Out]):
             yield pooled.connection
         except BaseException:
             ended = pooled.has_ended
-            self._discard(
-                pooled, DiscardReason.ENDED if ended else DiscardReason.UNFINISHED
-            )
+            reason = DiscardReason.ENDED if ended else DiscardReason.UNFINISHED
+            self._stock.discard(pooled, reason)
             raise
-        self._give_back(pooled)
+        self._stock.give_back(pooled)
 
     @property
     def state(self) -> SessionState:
         """What is known about the server: `Waiting` says why nobody gets connected."""
-        return self._engine.state
+        return self._stock.state
 
     def statistics(self) -> PoolStatistics:
         """Return the counters as they are now."""
-        return PoolStatistics(
-            open=len(self._open),
-            idle=len(self._idle),
-            in_use=len(self._in_use),
-            connecting=self._connecting,
-            waiting=len(self._line),
-            longest_wait=self._line.longest_wait,
-            made=self._made,
-            discarded=dict(self._discarded),
-        )
-
-    # Taking one
+        return self._stock.statistics()
 
     async def _acquire(self) -> Pooled[In, Out]:
         await trio.lowlevel.checkpoint_if_cancelled()
-        self._check_open()
-        place = self._line.take_place()
+        place = self._stock.take_place()
         while True:
-            self._see_to_the_line()
-            pooled = await self._line.wait(place)
+            pooled = await self._stock.wait(place)
             if await self._passes(pooled):
                 return pooled
-            self._check_open()
-            self._line.come_back(place)
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise _closed()
+            self._stock.come_back(place)
 
     async def _passes(self, pooled: Pooled[In, Out]) -> bool:
         """Check a connection that was idle; discard it if that fails."""
@@ -294,164 +187,14 @@ class Pool(Generic[In, Out]):
         try:
             await self._check(pooled.connection)
         except Exception as error:
-            self._discard(pooled, DiscardReason.CHECK_FAILED)
+            self._stock.discard(pooled, DiscardReason.CHECK_FAILED)
             if all(isinstance(leaf, FAILURES) for leaf in leaves(error)):
                 return False
             raise
         except BaseException:
-            self._discard(pooled, DiscardReason.UNFINISHED)
+            self._stock.discard(pooled, DiscardReason.UNFINISHED)
             raise
         if pooled.find_fault() is not None:
-            self._discard(pooled, DiscardReason.CHECK_FAILED)
+            self._stock.discard(pooled, DiscardReason.CHECK_FAILED)
             return False
         return True
-
-    def _see_to_the_line(self) -> None:
-        """See to it that for each who waits a connection is coming, if there is room.
-
-        Attempts to connect are no reason to leave an idle one alone: it is quicker.
-        """
-        if self._is_closed:
-            return
-        waiting = len(self._line)
-        while self._idle and len(self._coming) < waiting:
-            self._wake(self._idle[-1])
-        while (
-            len(self._coming) + self._connecting < waiting
-            and len(self._open) + self._connecting < self._bounds.size
-        ):
-            self._connecting += 1
-            self._nursery.start_soon(self._keep)
-
-    def _wake(self, pooled: Pooled[In, Out]) -> None:
-        self._idle.remove(pooled)
-        self._coming.add(pooled)
-        pooled.wake()
-
-    # Giving it back
-
-    def _give_back(self, pooled: Pooled[In, Out]) -> None:
-        reason = pooled.find_fault()
-        if reason is not None:
-            self._discard(pooled, reason)
-            return
-        if not pooled.has_served:
-            pooled.has_served = True
-            self._engine.vouch_for(pooled.connection.id)
-        self._in_use.discard(pooled)
-        pooled.was_idle = False
-        # The keeper needs not know, if there is nothing to find out.
-        if self._is_closed or not (pooled.is_quiet() and self._serve(pooled)):
-            self._coming.add(pooled)
-            pooled.give_back(None)
-
-    def _discard(self, pooled: Pooled[In, Out], reason: DiscardReason) -> None:
-        """Let the keeper close it."""
-        self._in_use.discard(pooled)
-        pooled.give_back(reason)
-
-    def _serve(self, pooled: Pooled[In, Out]) -> bool:
-        """Hand a connection to the first in line; False if nobody waits."""
-        if not self._line.serve(pooled):
-            return False
-        pooled.begin_use()
-        self._coming.discard(pooled)
-        self._in_use.add(pooled)
-        return True
-
-    # Keeping it
-
-    async def _keep(self) -> None:
-        """Make a connection, hold it open, and close it when it is no good any more."""
-        task = trio.lowlevel.current_task()
-        pooled: Pooled[In, Out] | None = None
-        try:
-            with trio.CancelScope() as scope:
-                self._attempts[task] = scope
-                async with self._engine.next() as connection:
-                    self._stop_connecting()
-                    pooled = Pooled(
-                        connection, keeper=scope, expires_at=self._draw_end_of_life()
-                    )
-                    self._open.add(pooled)
-                    self._coming.add(pooled)
-                    self._made += 1
-                    await self._lend(pooled)
-        except Exception as error:  # noqa: BLE001 - whoever waits gets it
-            self._line.fail(error)
-        finally:
-            self._stop_connecting()
-            if pooled is not None:
-                self._coming.discard(pooled)
-                self._open.discard(pooled)
-            self._see_to_the_line()
-
-    @asynccontextmanager
-    async def _connect_if_wanted(self) -> AsyncGenerator[Connection[In, Out], None]:
-        """Connect, unless those who waited for it have left or got another."""
-        if self._connecting > len(self._line):
-            scope = self._stop_connecting()
-            if scope is not None:
-                scope.cancel()
-        await trio.lowlevel.checkpoint_if_cancelled()
-        async with self._connect() as connection:
-            yield connection
-
-    def _stop_connecting(self) -> trio.CancelScope | None:
-        """Count this task no more among those that connect, if it is one."""
-        scope = self._attempts.pop(trio.lowlevel.current_task(), None)
-        if scope is not None:
-            self._connecting -= 1
-        return scope
-
-    def _draw_end_of_life(self) -> float:
-        share = 1 - LIFETIME_SPREAD * self._random.random()
-        return trio.current_time() + share * self._bounds.max_lifetime
-
-    async def _lend(self, pooled: Pooled[In, Out]) -> None:
-        """Lend a connection again and again; close it roughly unless all is well."""
-        reason = await pooled.settle()
-        while reason is None and not self._is_closed:
-            if self._serve(pooled):
-                reason = await pooled.wait_given_back()
-            else:
-                reason = await self._idle_away(pooled)
-            if reason is None:
-                reason = await pooled.settle()
-        self._coming.discard(pooled)
-        if reason is None:
-            return
-        self._discarded[reason] += 1
-        self._see_to_the_line()  # it may have been on its way to somebody
-        connection = pooled.connection
-        if reason not in GENTLE and connection.close_reason != CloseReason.PEER_CLOSED:
-            connection.abort()
-
-    async def _idle_away(self, pooled: Pooled[In, Out]) -> DiscardReason | None:
-        self._coming.discard(pooled)
-        self._idle.append(pooled)
-        until = trio.current_time() + self._bounds.max_idle
-        try:
-            reason = await pooled.wait_until_needed(until)
-        finally:
-            if not pooled.is_woken:
-                self._idle.remove(pooled)
-        if reason is not None:
-            # Servers close what is idle; only its next answer tells how it is.
-            self._engine.vouch_for(pooled.connection.id)
-        return reason
-
-    # Closing
-
-    def _close(self) -> None:
-        self._is_closed = True
-        self._line.fail(_closed())
-        self._engine.stop()
-        while self._idle:
-            self._wake(self._idle[-1])
-        for pooled in self._in_use:
-            pooled.close_now()
-
-
-def _closed() -> PoolClosedError:
-    return PoolClosedError("this pool is closed: the block of open_pool is over")
