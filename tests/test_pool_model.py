@@ -14,7 +14,7 @@ import trio_tcp
 from tests.backend import Backend, number_of
 from trio_tcp import Backoff
 
-SIZE: Final = 3
+SIZE: Final = 2
 MAX_IDLE: Final = 40.0
 STEP: Final = 2.0
 """Seconds after each move: longer than the backoff, so that all that can happen has."""
@@ -220,7 +220,13 @@ class Game:
         assert statistics.made == sum(statistics.discarded.values()) + statistics.open
 
 
-@given(st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 1000)), max_size=50))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(MOVES), st.integers(0, 1000)),
+        min_size=20,
+        max_size=60,
+    )
+)
 def test_a_pool_does_what_its_model_does(moves: list[tuple[Move, int]]) -> None:
     clock = MockClock()
 
