@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TypeAlias, final
@@ -75,7 +76,7 @@ class Backend:
         self.open += 1
         self.most_open = max(self.open, self.most_open)
         stream = Opaque(ours) if self.opaque else ours
-        timeouts = trio_tcp.Timeouts(linger=self.linger)
+        timeouts = trio_tcp.Timeouts(linger=self.linger, message=math.inf)
         try:
             async with trio_tcp.open_connection(
                 stream, codec=LINES, timeouts=timeouts
