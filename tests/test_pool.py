@@ -872,6 +872,29 @@ async def test_a_cancelled_pool_does_not_wait(
     assert trio.current_time() == 1
 
 
+async def test_when_the_pool_is_cancelled_whoever_waits_outside_is_told_at_once(
+    backend: Backend, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """Though the pool's block takes its time to end."""
+    told: list[float] = []
+
+    async def wait() -> None:
+        with pytest.raises(trio_tcp.PoolClosedError):
+            await touch(pool)
+        told.append(trio.current_time())
+
+    backend.gate = trio.Event()
+    with trio.move_on_after(1):
+        async with trio_tcp.open_pool(backend.connect, size=1) as pool:
+            nursery.start_soon(wait)
+            try:
+                await trio.sleep_forever()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(5)
+    assert told == [1]
+
+
 # Looking at it ----------------------------------------------------------------------
 
 

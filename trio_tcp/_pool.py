@@ -83,7 +83,9 @@ async def open_pool(
         backoff: how long to wait between attempts.
         prepare: is awaited with each new connection, such as a login. Its failure is
             the attempt's.
-        is_permanent: says of what made an attempt fail whether to stop with this error.
+        is_permanent: says of what made an attempt fail, or a connection end, whether to
+            stop: all who wait, and all who come later and find no idle connection, get
+            this error.
         random: for jitter; by default one that the module `random` seeds.
 
     Raises:

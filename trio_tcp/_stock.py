@@ -254,6 +254,10 @@ class Stock(Generic[In, Out]):
                         _close_roughly_unless_well(connection, reason)
         except Exception as error:  # noqa: BLE001 - whoever waits gets it
             self._line.fail(error)
+        except BaseException:
+            # All of the pool is cancelled: who waits outside must not wait for it.
+            self.close()
+            raise
         finally:
             self._stop_connecting()
             if pooled is not None:
