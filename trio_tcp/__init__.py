@@ -20,6 +20,7 @@ The layers, each of which imports only from those below it::
     _framed _respond        handlers made: of streams, of functions
     _broadcast              one message to many connections
     _clients                a task for each client of a server
+    _reconnect              connects again: when to try, to wait, to give up
     _server                 the running server: what it tells, how it changes
     _drain                  its end in order, in stages
     _serve_connection       a handler's failure stays with its connection
@@ -43,11 +44,15 @@ The layers, each of which imports only from those below it::
     _proxy_header           the PROXY header's format
     codecs                  bytes to messages and back; no I/O
     _log_events _events     what happened: in the log, and as records
-    _options _address       timeouts and limits; where the two ends are
+    _options _backoff       timeouts and limits; delays between attempts
+    _validators             what their numbers may be
+    _address                where the two ends are
+    _session_state          what is known about a server
     _errors _nursery        one tree of exceptions; groups of them taken apart
 """
 
 from trio_tcp._address import Address, TcpAddress, UnixAddress
+from trio_tcp._backoff import Backoff
 from trio_tcp._broadcast import broadcast, broadcast_nowait
 from trio_tcp._client import connect_tcp, connect_unix, open_connection
 from trio_tcp._connection import Connection
@@ -108,15 +113,24 @@ from trio_tcp._run import run_server
 from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
 from trio_tcp._serve_connection import Handler
 from trio_tcp._server import Server, ServerStatistics
+from trio_tcp._session_state import (
+    Connecting,
+    Ready,
+    SessionState,
+    Stopped,
+    Waiting,
+)
 from trio_tcp._transport import TlsInfo
 
 __all__ = [
     "AcceptPaused",
     "AcceptResumed",
     "Address",
+    "Backoff",
     "CloseNotifyMissingError",
     "CloseReason",
     "ConnectError",
+    "Connecting",
     "Connection",
     "ConnectionBroken",
     "ConnectionClosedError",
@@ -150,12 +164,15 @@ __all__ = [
     "PeerTooSlowError",
     "ProxyHeader",
     "ProxyProtocol",
+    "Ready",
     "Server",
     "ServerResumed",
     "ServerStarted",
     "ServerStatistics",
     "ServerStopped",
     "ServerSuspended",
+    "SessionState",
+    "Stopped",
     "TcpAddress",
     "Timeouts",
     "Tls",
@@ -164,6 +181,7 @@ __all__ = [
     "TrioTcpError",
     "TruncatedError",
     "UnixAddress",
+    "Waiting",
     "broadcast",
     "broadcast_nowait",
     "connect_tcp",
