@@ -31,7 +31,7 @@ from trio_tcp._errors import (
     UnexpectedReplyError,
 )
 from trio_tcp._request_window import Request
-from trio_tcp._requests import Requests
+from trio_tcp._requests import Requests, nowhere
 
 __all__ = ["Exchange"]
 
@@ -132,7 +132,7 @@ class Exchange(Generic[In, Out]):
                 self._wait_for_room()
                 return False
         except ConnectionFault as fault:
-            self._stop(fault)
+            self.stop(fault)
             return False
         request.is_sent = True
         request.data = None
@@ -159,12 +159,19 @@ class Exchange(Generic[In, Out]):
         self._is_stuck = False
         self.send_line()
 
-    def _stop(self, fault: ConnectionFault) -> None:
-        """Send nothing more, and end when nothing is in flight."""
+    def stop(self, fault: ConnectionFault) -> None:
+        """Send nothing more because of this, and end when nothing is in flight."""
         if self._fault is None:
             self._fault = fault
         if not self._requests.window:
             self._reader.cancel()
+
+    def close(self, fault: ConnectionFault) -> None:
+        """End at once. What is in flight is lost, and its replies must go nowhere."""
+        if self._requests.window:
+            self._connection.abort()
+        self._requests.lose(fault)
+        self.stop(fault)
 
     # Receiving
 
@@ -184,12 +191,12 @@ class Exchange(Generic[In, Out]):
                 except Drained as drained:
                     # A dialogue is under way, which the server waits for.
                     with self._connection.busy():
-                        self._stop(drained)
+                        self.stop(drained)
                         await self._deliver()
         except ConnectionFault as fault:
-            return self._fault or fault
+            self._fault = self._fault or fault
         finally:
-            self._requests.send_line = _nowhere
+            self._requests.send_line = nowhere
             self._timers.close(self)
         assert self._fault is not None
         return self._fault
@@ -207,16 +214,21 @@ class Exchange(Generic[In, Out]):
             except MalformedMessageError as error:
                 self._deliver_malformed(error)
             else:
-                try:
-                    requests.deliver(message)
-                except UnexpectedReplyError as error:
-                    raise self._give_up(error) from None
-                except Exception as cause:  # noqa: BLE001 - a user's function
-                    error = MalformedMessageError("nobody can say whose reply this is")
-                    raise self._give_up(error) from cause
+                if not self._deliver_message(message):
+                    continue
             self._restart_clock()
             if requests.line:
                 self.send_line()
+
+    def _deliver_message(self, message: In) -> bool:
+        """Deliver it; False if nobody had asked for it."""
+        try:
+            return self._requests.deliver(message)
+        except UnexpectedReplyError as error:
+            raise self._give_up(error) from None
+        except Exception as cause:
+            malformed = MalformedMessageError("nobody can say whose reply this is")
+            raise self._give_up(malformed) from cause
 
     def _deliver_malformed(self, error: MalformedMessageError) -> None:
         request = self._requests.window.take_malformed()
@@ -243,7 +255,3 @@ class Exchange(Generic[In, Out]):
     def expire(self) -> None:
         """Break the connection: no reply has come for too long."""
         self._give_up(PeerTooSlowError("reply", self._requests.rules.reply_timeout))
-
-
-def _nowhere() -> None:
-    """There is no connection to send anything over."""

@@ -57,11 +57,11 @@ class Request(Generic[In, Out]):
     )
 
     def __init__(
-        self, message: Out, id: Hashable | None, *, is_repeatable: bool
+        self, message: Out, request_id: Hashable | None, *, is_repeatable: bool
     ) -> None:
         self.message = message
         self.data: bytes | None = None
-        self.id = id
+        self.id = request_id
         self.is_repeatable = is_repeatable
         self.is_sent = False
         self.is_cancelled = False
@@ -122,7 +122,7 @@ class Window(Protocol[In, Out]):
         """Count the requests in flight, those that were cancelled included."""
         ...
 
-    def id_of(self, message: Out) -> Hashable | None:
+    def id_of(self, message: Out, /) -> Hashable | None:
         """Find the id of a request.
 
         Raises:
@@ -172,7 +172,7 @@ class InOrder(Generic[In, Out]):
     def __len__(self) -> int:
         return len(self._requests)
 
-    def id_of(self, _message: Out) -> None:
+    def id_of(self, _message: Out, /) -> None:
         """Return None: nothing needs to be told from anything."""
 
     def check(self, request: Request[In, Out]) -> None:
@@ -216,14 +216,11 @@ class ById(Generic[In, Out]):
     def __len__(self) -> int:
         return len(self._requests)
 
-    def id_of(self, message: Out) -> Hashable:
+    def id_of(self, message: Out, /) -> Hashable:
         """Find the id."""
         found = self._correlate(message)
         if found is None:
-            raise ValueError(
-                "correlate() finds no id in this request, so its reply could not be "
-                f"told from others: {message!r}"
-            )
+            raise ValueError(f"correlate() finds no id in this request: {message!r}")
         return found
 
     def check(self, request: Request[In, Out]) -> None:

@@ -8,7 +8,8 @@ is decided by the requester that they belong to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar, final
 
 import attrs
@@ -34,6 +35,7 @@ __all__ = [
     "Requests",
     "Rules",
     "lost",
+    "nowhere",
 ]
 
 In = TypeVar("In")
@@ -111,16 +113,16 @@ class Requests(Generic[In, Out]):
 
     def __init__(self, rules: Rules[In, Out]) -> None:
         self.rules = rules
-        self.line: Line[In, Out] = Line()
+        self.line: Line[In, Out] = deque()
         self.window: Window[In, Out] = (
-            InOrder(rules.is_unsolicited)
+            InOrder[In, Out](rules.is_unsolicited)
             if rules.correlate is None
             else ById(rules.correlate)
         )
         self._unsolicited, self.unsolicited = trio.open_memory_channel[In](
             rules.max_unsolicited
         )
-        self.send_line: Callable[[], None] = _nowhere
+        self.send_line: Callable[[], None] = nowhere
         self.refusal: Callable[[], Exception] | None = None
         self.retries = 0
         self._replies = 0
@@ -132,14 +134,18 @@ class Requests(Generic[In, Out]):
         await trio.lowlevel.checkpoint_if_cancelled()
         if self.refusal is not None:
             raise self.refusal()
-        message_id = self.window.id_of(message)
-        request = Request[In, Out](message, message_id, is_repeatable=is_repeatable)
+        request = Request[In, Out](
+            message, self.window.id_of(message), is_repeatable=is_repeatable
+        )
         self.line.append(request)
         self.send_line()
         return await request.wait(self.line)
 
-    def deliver(self, message: In) -> None:
+    def deliver(self, message: In) -> bool:
         """Give a message to the one it is for.
+
+        Returns:
+            False if nobody had asked for it.
 
         Raises:
             UnexpectedReplyError: nobody waits for it.
@@ -151,16 +157,30 @@ class Requests(Generic[In, Out]):
                 self._unsolicited.send_nowait(message)
             except (trio.WouldBlock, trio.BrokenResourceError):
                 self._unsolicited_dropped += 1
-        elif request.is_cancelled:
+            return False
+        if request.is_cancelled:
             self._late_replies += 1
         else:
             self._replies += 1
             request.answer(message)
+        return True
 
-    def refuse_line(self, failure: Callable[[], Exception]) -> None:
+    def lose(self, fault: ConnectionFault) -> None:
+        """Fail all that is in flight."""
+        for request in self.window.take_all():
+            request.fail(lost(fault, was_sent=True))
+
+    def put_back(self, requests: Sequence[Request[In, Out]]) -> None:
+        """Put requests at the head of the line, in their order, to be sent again."""
+        for request in reversed(requests):
+            request.is_sent = False
+            self.line.appendleft(request)
+        self.retries += len(requests)
+
+    def refuse(self, failure: Callable[[], Exception]) -> None:
         """Send all away who are in line, and all who come from now on."""
         self.refusal = failure
-        self.send_line = _nowhere
+        self.send_line = nowhere
         while self.line:
             self.line.popleft().fail(failure())
         self._unsolicited.close()
@@ -177,7 +197,7 @@ class Requests(Generic[In, Out]):
         )
 
 
-def _nowhere() -> None:
+def nowhere() -> None:
     """There is no connection to send anything over."""
 
 
