@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import pytest
@@ -72,43 +74,39 @@ async def test_a_server_can_ask_its_client() -> None:
     assert replies == ["a thermometer"]
 
 
-class CountingStream(trio.abc.Stream):
-    """Counts how often something is sent."""
+class Arrivals(trio.abc.Instrument):
+    """What a socket gets from each step of each task: from each system call."""
 
-    def __init__(self, stream: trio.abc.HalfCloseableStream) -> None:
-        self.stream = stream
-        self.sent = 0
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.chunks: list[bytes] = []
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        self.sent += 1
-        await self.stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self.stream.receive_some(max_bytes)
-
-    async def aclose(self) -> None:
-        await self.stream.aclose()
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        with suppress(BlockingIOError):
+            self.chunks.append(self.sock.recv(1 << 16))
 
 
-async def test_requests_of_many_tasks_go_out_together(
-    autojump_clock: MockClock,
-) -> None:
-    ours, theirs = testing.memory_stream_pair()
-    stream = CountingStream(ours)
+async def test_requests_of_many_tasks_go_out_together() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    arrivals = Arrivals(theirs)
+    trio.lowlevel.add_instrument(arrivals)
+    stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
     async with (
         trio_tcp.open_connection(stream, codec=CODEC) as here,
-        trio_tcp.open_connection(theirs, codec=CODEC) as there,
         trio_tcp.Requester(here) as requester,
         trio.open_nursery() as nursery,
     ):
+        await wait_all_tasks_blocked()
         for number in range(50):
             nursery.start_soon(requester.request, str(number))
-        assert len(await receive(there, 50)) == 50
-        assert stream.sent <= 2  # the first may go at once
-        await there.send_many(map(str, range(50)))
+        await wait_all_tasks_blocked()
+        trio.lowlevel.remove_instrument(arrivals)
+        theirs.send(b"ok\n" * 50)
+        theirs.shutdown(socket.SHUT_WR)
+    theirs.close()
+    # The first goes at once, as nothing else was under way.
+    assert [chunk.count(b"\n") for chunk in arrivals.chunks] == [1, 49]
 
 
 # In line ------------------------------------------------------------------------------
@@ -378,6 +376,17 @@ async def test_what_is_in_flight_is_answered_when_nothing_more_can_be_sent() -> 
             assert not second.lost.may_have_been_processed
 
 
+async def test_a_request_fails_when_nothing_can_be_sent_and_nothing_is_in_flight() -> (
+    None
+):
+    async with testing.connection_pair(CODEC) as (here, _):
+        async with trio_tcp.Requester(here) as requester:
+            await here.send_eof()
+            with pytest.raises(trio_tcp.ConnectionLost) as caught:
+                await requester.request("a")
+            assert not caught.value.may_have_been_processed
+
+
 async def test_a_connection_that_is_closed_here_sends_all_away() -> None:
     async with testing.connection_pair(CODEC) as (here, there):
         async with (
@@ -446,7 +455,7 @@ async def test_a_reply_that_nobody_waits_for_breaks_the_connection(
     async with testing.connection_pair(CODEC) as (here, there):
         async with (
             trio.open_nursery() as nursery,
-            trio_tcp.Requester(here, correlate=correlate) as requester,
+            trio_tcp.Requester[str, str](here, correlate=correlate) as requester,
         ):
             (first,) = await ask(nursery, requester, "1 a")
             await there.send_many(["1 A", reply])

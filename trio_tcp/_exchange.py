@@ -194,7 +194,7 @@ class Exchange(Generic[In, Out]):
                         self.stop(drained)
                         await self._deliver()
         except ConnectionFault as fault:
-            self._fault = self._fault or fault
+            self._fault = fault
         finally:
             self._requests.send_line = nowhere
             self._timers.close(self)
