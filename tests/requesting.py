@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, final
 
@@ -54,14 +54,17 @@ class Asked:
         self.scope = trio.CancelScope()
         self._requester = requester
 
-    async def run(self, *, repeatable: bool = False) -> None:
+    async def run(self) -> None:
+        await self._wait_for(self._requester.request)
+
+    async def run_repeatable(self) -> None:
+        assert isinstance(self._requester, trio_tcp.ReconnectingRequester)
+        await self._wait_for(self._requester.request_repeatable)
+
+    async def _wait_for(self, request: Callable[[str], Awaitable[str]]) -> None:
         try:
             with self.scope:
-                if repeatable:
-                    assert isinstance(self._requester, trio_tcp.ReconnectingRequester)
-                    self.reply = await self._requester.request_repeatable(self.message)
-                else:
-                    self.reply = await self._requester.request(self.message)
+                self.reply = await request(self.message)
         except Exception as error:  # noqa: BLE001 - looked at by the test
             self.error = error
         self.is_done = True
@@ -104,3 +107,50 @@ async def asking(
 
 async def receive(connection: Text, count: int) -> list[str]:
     return [await connection.receive() for _ in range(count)]
+
+
+@final
+class Dial:
+    """A way to a server in memory whose handler is the test itself.
+
+    Attributes:
+        failures: what the next attempts to connect raise.
+        attempts: how many there were.
+        most_open: of connections at the same time.
+    """
+
+    def __init__(self) -> None:
+        self.failures: list[Exception] = []
+        self.attempts = 0
+        self.most_open = 0
+        self._open = 0
+        self._served: testing.MemoryServer[str]
+        self._arrived, self._arrivals = trio.open_memory_channel[Text](100)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncGenerator[Dial, None]:
+        async with testing.serve_in_memory(
+            self._handle, CODEC, timeouts=PATIENT
+        ) as self._served:
+            yield self
+
+    async def _handle(self, connection: Text) -> None:
+        self._arrived.send_nowait(connection)
+        await trio.sleep_forever()  # what happens is up to the test
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncGenerator[Text, None]:
+        self.attempts += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        self._open += 1
+        self.most_open = max(self.most_open, self._open)
+        try:
+            async with self._served.connect() as connection:
+                yield connection
+        finally:
+            self._open -= 1
+
+    async def accept(self) -> Text:
+        """Wait for the next connection, and return the server's end of it."""
+        return await self._arrivals.receive()

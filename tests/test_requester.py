@@ -233,7 +233,7 @@ async def test_a_reply_that_came_before_the_cancellation_is_returned() -> None:
         (asked,) = await ask(nursery, requester, "a")
 
         there.send_nowait("A")
-        while requester.statistics().replies == 0:
+        while requester.statistics().replies == 0:  # noqa: ASYNC110 - in one step
             await trio.lowlevel.checkpoint()
         asked.scope.cancel()
         await wait_all_tasks_blocked()

@@ -129,7 +129,7 @@ class Requester(Generic[In, Out]):
         Requests in flight raise `ConnectionLost`, those in line and later ones
         `ConnectionClosedError`.
         """
-        return await self._manager.__aexit__(kind, error, traceback)
+        return await self._manager.__aexit__(kind, error, traceback)  # noqa: ASYNC102 - waits for nothing
 
     async def request(self, message: Out) -> In:
         """Send a request, and wait for its reply.
