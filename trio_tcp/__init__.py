@@ -17,9 +17,15 @@ The layers, each of which imports only from those below it::
     testing                 memory streams, conformance checks
     _run                    a server as a whole program
     _pool                   a connection for each task that wants one
+    _open_requester         requests over the next connection when one is lost
     _serve _client          who accepts, who connects
     _framed _respond        handlers made: of streams, of functions
     _broadcast              one message to many connections
+    _requester              requests of many tasks over one connection
+    _exchange               over one connection, requests out and replies in
+    _requests               what was asked, and is not answered
+    _request_window         whose reply a message is
+    _retry_budget           how many requests may be sent again
     _clients                a task for each client of a server
     _stock                  the connections of a pool, and the line for them
     _reconnect              connects again: when to try, to wait, to give up
@@ -66,6 +72,7 @@ from trio_tcp._errors import (
     ConnectionBroken,
     ConnectionClosedError,
     ConnectionFault,
+    ConnectionLost,
     Drained,
     EncodeError,
     EvictedError,
@@ -78,9 +85,11 @@ from trio_tcp._errors import (
     PeerClosed,
     PeerTooSlowError,
     PoolClosedError,
+    RequestIdInUseError,
     TlsHandshakeError,
     TrioTcpError,
     TruncatedError,
+    UnexpectedReplyError,
 )
 from trio_tcp._events import (
     AcceptPaused,
@@ -110,12 +119,16 @@ from trio_tcp._inherited import inherited_listeners, listener_from_fd
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
+from trio_tcp._open_requester import ReconnectingRequester, open_requester
 from trio_tcp._options import Limits, Timeouts, Tls
 from trio_tcp._pool import Pool, open_pool
 from trio_tcp._pooled import DiscardReason
 from trio_tcp._proxy_header import ProxyHeader
 from trio_tcp._proxy_protocol import ProxyProtocol
+from trio_tcp._requester import Requester
+from trio_tcp._requests import RequesterStatistics
 from trio_tcp._respond import respond
+from trio_tcp._retry_budget import RetryBudget
 from trio_tcp._run import run_server
 from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
 from trio_tcp._serve_connection import Handler
@@ -145,6 +158,7 @@ __all__ = [
     "ConnectionEnded",
     "ConnectionEvent",
     "ConnectionFault",
+    "ConnectionLost",
     "ConnectionOpened",
     "ConnectionRejected",
     "ConnectionStatistics",
@@ -177,6 +191,11 @@ __all__ = [
     "ProxyHeader",
     "ProxyProtocol",
     "Ready",
+    "ReconnectingRequester",
+    "RequestIdInUseError",
+    "Requester",
+    "RequesterStatistics",
+    "RetryBudget",
     "Server",
     "ServerResumed",
     "ServerStarted",
@@ -192,6 +211,7 @@ __all__ = [
     "TlsInfo",
     "TrioTcpError",
     "TruncatedError",
+    "UnexpectedReplyError",
     "UnixAddress",
     "Waiting",
     "broadcast",
@@ -204,6 +224,7 @@ __all__ = [
     "log_events",
     "open_connection",
     "open_pool",
+    "open_requester",
     "open_tcp_listeners",
     "open_unix_listener",
     "respond",

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-__all__ = ["count", "duration", "factor", "rate", "span", "whole"]
+__all__ = ["amount", "count", "duration", "factor", "rate", "span", "whole"]
 
 
 def _is_number(value: object) -> bool:
@@ -47,6 +47,14 @@ def rate(_instance: object, attribute: attrs.Attribute[float], value: object) ->
     if not (_is_number(value) and value > 0):  # type: ignore[operator] # as above
         raise ValueError(
             f"{attribute.name} must be a number per second, above zero, not {value!r}"
+        )
+
+
+def amount(_instance: object, attribute: attrs.Attribute[float], value: object) -> None:
+    """Check for a number, zero or more."""
+    if not (_is_number(value) and value >= 0):  # type: ignore[operator] # as above
+        raise ValueError(
+            f"{attribute.name} must be a number, zero or more, not {value!r}"
         )
 
 
