@@ -15,6 +15,7 @@ EXAMPLES: list[trio_tcp.TrioTcpError] = [
     trio_tcp.MessageTooLargeError(10, 5, "max_bytes"),
     trio_tcp.RequestIdInUseError(7),
     trio_tcp.HalfCloseUnsupportedError("no half-close"),
+    trio_tcp.PoolClosedError("closed"),
     trio_tcp.ConnectError("host port 1", (OSError(errno.ECONNREFUSED, "refused"),)),
     trio_tcp.MalformedMessageError("bad checksum"),
     trio_tcp.FramingError("lost"),

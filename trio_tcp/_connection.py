@@ -17,10 +17,7 @@ import trio
 
 from trio_tcp._address import Address
 from trio_tcp._closing import Ending
-from trio_tcp._errors import (
-    ConnectionFault,
-    HalfCloseUnsupportedError,
-)
+from trio_tcp._errors import ConnectionFault, HalfCloseUnsupportedError
 from trio_tcp._events import CloseReason, ConnectionStatistics
 from trio_tcp._group import Group
 from trio_tcp._handshake import shake_hands, tls_over
