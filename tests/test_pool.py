@@ -722,7 +722,7 @@ async def test_a_permanent_error_is_raised_to_all_who_wait(
 
 
 async def test_after_so_many_attempts_it_gives_up(
-    backend: Backend,
+    backend: Backend, autojump_clock: MockClock
 ) -> None:
     backend.refuse_with = ConnectionRefusedError("down")
     backoff = Backoff(initial=1, factor=1, jitter="none", max_attempts=3)

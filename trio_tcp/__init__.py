@@ -17,6 +17,7 @@ The layers, each of which imports only from those below it::
     testing                 memory streams, conformance checks
     _run                    a server as a whole program
     _pool                   a connection for each task that wants one
+    _requester_pool         requests over several connections
     _open_requester         requests over the next connection when one is lost
     _serve _client          who accepts, who connects
     _framed _respond        handlers made: of streams, of functions
@@ -126,6 +127,7 @@ from trio_tcp._pooled import DiscardReason
 from trio_tcp._proxy_header import ProxyHeader
 from trio_tcp._proxy_protocol import ProxyProtocol
 from trio_tcp._requester import Requester
+from trio_tcp._requester_pool import RequesterPool, open_requester_pool
 from trio_tcp._requests import RequesterStatistics
 from trio_tcp._respond import respond
 from trio_tcp._retry_budget import RetryBudget
@@ -194,6 +196,7 @@ __all__ = [
     "ReconnectingRequester",
     "RequestIdInUseError",
     "Requester",
+    "RequesterPool",
     "RequesterStatistics",
     "RetryBudget",
     "Server",
@@ -225,6 +228,7 @@ __all__ = [
     "open_connection",
     "open_pool",
     "open_requester",
+    "open_requester_pool",
     "open_tcp_listeners",
     "open_unix_listener",
     "respond",

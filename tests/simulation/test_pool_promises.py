@@ -146,12 +146,12 @@ async def pool_in_chaos(net: VirtualNetwork) -> None:
     assert here.is_up
 
 
-@simulated(seeds=40)
+@simulated(seeds=30)
 async def test_the_right_reply_or_none_and_in_time(net: VirtualNetwork) -> None:
     await pool_in_chaos(net)
 
 
-@simulated(seeds=60)
+@simulated(seeds=50)
 async def test_a_connection_cut_at_any_byte_is_not_handed_out(
     net: VirtualNetwork,
 ) -> None:
@@ -177,7 +177,7 @@ async def test_a_connection_cut_at_any_byte_is_not_handed_out(
     assert books.most_open == 1
 
 
-@simulated(seeds=150)
+@simulated(seeds=100)
 async def test_cancelled_anywhere_it_leaves_the_pool_whole(net: VirtualNetwork) -> None:
     """Waiting, connecting, checking, talking, giving back; before and after others."""
     net.set_links(latency=1 / 64)
