@@ -20,8 +20,10 @@ The layers, each of which imports only from those below it::
     _requester_pool         requests over several connections
     _open_requester         requests over the next connection when one is lost
     _serve _client          who accepts, who connects
+    _session                a client that goes on when its connection breaks
     _framed _respond        handlers made: of streams, of functions
     _broadcast              one message to many connections
+    _keeper                 the task that holds one connection of a session
     _requester              requests of many tasks over one connection
     _exchange               over one connection, requests out and replies in
     _requests               what was asked, and is not answered
@@ -117,6 +119,7 @@ from trio_tcp._events import (
 )
 from trio_tcp._framed import framed
 from trio_tcp._inherited import inherited_listeners, listener_from_fd
+from trio_tcp._keeper import Break
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
@@ -135,6 +138,7 @@ from trio_tcp._run import run_server
 from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
 from trio_tcp._serve_connection import Handler
 from trio_tcp._server import Server, ServerStatistics
+from trio_tcp._session import Session, open_session
 from trio_tcp._session_state import (
     Connecting,
     Ready,
@@ -150,6 +154,7 @@ __all__ = [
     "AcceptResumed",
     "Address",
     "Backoff",
+    "Break",
     "CloseNotifyMissingError",
     "CloseReason",
     "ConnectError",
@@ -205,6 +210,7 @@ __all__ = [
     "ServerStatistics",
     "ServerStopped",
     "ServerSuspended",
+    "Session",
     "SessionState",
     "Stopped",
     "TcpAddress",
@@ -229,6 +235,7 @@ __all__ = [
     "open_pool",
     "open_requester",
     "open_requester_pool",
+    "open_session",
     "open_tcp_listeners",
     "open_unix_listener",
     "respond",

@@ -16,13 +16,13 @@ import trio
 
 from trio_tcp._backoff import Backoff
 from trio_tcp._connection import Connection
-from trio_tcp._nursery import leaves, open_quiet_nursery
+from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._pooled import DiscardReason, Pooled
 from trio_tcp._reconnect import (
-    FAILURES,
     Connect,
     Prepare,
     check_connect,
+    is_failure,
     never,
     seeded,
 )
@@ -190,7 +190,7 @@ class Pool(Generic[In, Out]):
             await self._check(pooled.connection)
         except Exception as error:
             self._stock.discard(pooled, DiscardReason.CHECK_FAILED)
-            if all(isinstance(leaf, FAILURES) for leaf in leaves(error)):
+            if is_failure(error):
                 return False
             raise
         except BaseException:
