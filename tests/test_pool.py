@@ -381,6 +381,21 @@ async def test_a_connection_that_another_task_receives_from_is_not_handed_out(
         assert discarded(pool) == {DiscardReason.UNFINISHED: 1}
 
 
+async def test_a_task_that_goes_on_with_it_does_not_disturb_the_pool(
+    backend: Backend, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    async def receive(connection: Text) -> None:
+        with pytest.raises((trio.BusyResourceError, trio.ClosedResourceError)):
+            await connection.receive()
+
+    backend.opaque = True  # so that the pool has to receive, too
+    async with trio_tcp.open_pool(backend.connect, size=1) as pool:
+        for _ in range(20):
+            async with pool.connection() as connection:
+                nursery.start_soon(receive, connection)
+            await touch(pool)
+
+
 # While idle -------------------------------------------------------------------------
 
 
@@ -527,6 +542,28 @@ async def test_those_who_were_made_together_do_not_end_together(
         assert len(set(ends)) > 1
 
 
+class Zero(Random):
+    """Draws nothing but zeros: lives are as long as they may be."""
+
+    def random(self) -> float:
+        return 0.0
+
+
+async def test_who_asks_at_the_moment_of_its_end_does_not_wait_until_it_is_closed(
+    backend: Backend, autojump_clock: MockClock
+) -> None:
+    backend.linger = 5
+    for _ in range(20):
+        async with trio_tcp.open_pool(
+            backend.connect, size=2, max_lifetime=10, random=Zero()
+        ) as pool:
+            begun = trio.current_time()
+            await touch(pool)
+            await trio.sleep_until(begun + 10)
+            await touch(pool)
+            assert trio.current_time() == begun + 10
+
+
 # Checking ---------------------------------------------------------------------------
 
 
@@ -544,7 +581,11 @@ async def test_only_who_was_idle_is_checked(
             await wait_all_tasks_blocked()
         await wait_all_tasks_blocked()
         assert checked == []
-        await touch(pool)
+        async with pool.connection():
+            assert checked == [0]
+            nursery.start_soon(touch, pool)
+            await wait_all_tasks_blocked()
+        await wait_all_tasks_blocked()
         assert checked == [0]
 
 
@@ -777,6 +818,36 @@ async def test_a_server_that_closes_every_new_connection_is_not_asked_at_once_ag
                     backend.peers[number].reset()
                     await connection.receive()
         assert backend.attempts == [0, 1, 2]
+        await wait_all_tasks_blocked()
+        assert discarded(pool) == {DiscardReason.ENDED: 3}
+
+
+async def test_a_connection_that_has_served_may_break_and_the_next_is_made_at_once(
+    backend: Backend, autojump_clock: MockClock
+) -> None:
+    async with trio_tcp.open_pool(backend.connect, size=1, backoff=STEADY) as pool:
+        await touch(pool)
+        with pytest.raises(trio_tcp.ConnectionBroken):
+            async with pool.connection() as connection:
+                backend.peers[0].reset()
+                await connection.receive()
+        await touch(pool)
+        assert backend.attempts == [0, 0]
+
+
+async def test_an_end_before_it_was_ever_used_is_no_reason_to_wait(
+    backend: Backend, autojump_clock: MockClock
+) -> None:
+    backend.gate = trio.Event()
+    async with trio_tcp.open_pool(backend.connect, size=1, backoff=STEADY) as pool:
+        with trio.move_on_after(1):
+            await touch(pool)
+        backend.gate.set()
+        await wait_all_tasks_blocked()
+        await backend.peers[0].aclose()
+        await wait_all_tasks_blocked()
+        await touch(pool)
+        assert backend.attempts == [0, 1]
 
 
 # Leaving the pool -------------------------------------------------------------------
