@@ -796,6 +796,23 @@ async def test_a_mistake_in_the_program_is_raised_to_all_who_wait(
     assert backend.open == 0
 
 
+async def test_a_connection_that_does_not_end_well_is_nobodys_concern(
+    backend: Backend, autojump_clock: MockClock
+) -> None:
+    @asynccontextmanager
+    async def connect() -> AsyncGenerator[Text, None]:
+        async with backend.connect() as connection:
+            yield connection
+        await trio.sleep(1)
+        raise OSError(5, "could not be closed")
+
+    async with trio_tcp.open_pool(connect, size=1) as pool:
+        async with pool.connection() as connection:
+            connection.abort()
+        assert await touch(pool) == 1
+        assert trio.current_time() == 1
+
+
 async def test_a_server_that_closes_idle_connections_is_not_down(
     backend: Backend, autojump_clock: MockClock
 ) -> None:

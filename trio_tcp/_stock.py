@@ -27,7 +27,7 @@ from trio_tcp._connection import Connection
 from trio_tcp._errors import PoolClosedError
 from trio_tcp._events import CloseReason
 from trio_tcp._pooled import DiscardReason, Pooled
-from trio_tcp._reconnect import Connect, Prepare, Reconnector
+from trio_tcp._reconnect import Connect, Prepare, Reconnector, is_failure
 from trio_tcp._session_state import SessionState
 from trio_tcp._validators import duration, whole
 from trio_tcp._waiting_line import Place, WaitingLine
@@ -253,7 +253,9 @@ class Stock(Generic[In, Out]):
                         self._see_to_the_line()  # it may have been on its way there
                         _close_roughly_unless_well(connection, reason)
         except Exception as error:  # noqa: BLE001 - whoever waits gets it
-            self._line.fail(error)
+            # Unless it is only that a connection, now closed, did not end well.
+            if pooled is None or not is_failure(error):
+                self._line.fail(error)
         except BaseException:
             # All of the pool is cancelled: who waits outside must not wait for it.
             self.close()
@@ -268,7 +270,7 @@ class Stock(Generic[In, Out]):
     @asynccontextmanager
     async def _connect_if_wanted(self) -> AsyncGenerator[Connection[In, Out], None]:
         """Connect, unless those who waited for it have left or got another."""
-        if self._connecting > len(self._line):
+        if len(self._coming) + self._connecting > len(self._line):
             scope = self._stop_connecting()
             if scope is not None:
                 scope.cancel()
