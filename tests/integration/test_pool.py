@@ -55,7 +55,7 @@ async def ask(pool: Pool, replies: int, *, receive: int) -> int:
 
 
 async def wait_for_discarded(pool: Pool) -> dict[DiscardReason, int]:
-    while not pool.statistics().discarded:
+    while not pool.statistics().discarded:  # noqa: ASYNC110 - the pool has no event
         await trio.lowlevel.checkpoint()
     return dict(pool.statistics().discarded)
 
