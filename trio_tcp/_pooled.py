@@ -90,8 +90,10 @@ class Pooled(Generic[In, Out]):
             keeper: in which the task runs that holds it open.
             expires_at: the end of its life, on Trio's clock.
         """
-        self.connection = connection
-        self.was_idle = self.has_served = self.is_woken = False
+        self.connection: Connection[In, Out] = connection
+        self.was_idle: bool = False
+        self.has_served: bool = False
+        self.is_woken: bool = False
         self._keeper = keeper
         self._expires_at = expires_at
         self._listening = trio.CancelScope()

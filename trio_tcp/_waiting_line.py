@@ -24,9 +24,9 @@ class Place(Generic[T]):
     __slots__ = ("error", "item", "number", "since", "task")
 
     def __init__(self, number: int) -> None:
-        self.number = number
-        self.since = trio.current_time()
-        self.task = trio.lowlevel.current_task()
+        self.number: int = number
+        self.since: float = trio.current_time()
+        self.task: trio.lowlevel.Task = trio.lowlevel.current_task()
         self.item: T | None = None
         self.error: Exception | None = None
 
