@@ -16,13 +16,23 @@ The layers, each of which imports only from those below it::
     cli                     the command, one file per subcommand
     testing                 memory streams, conformance checks
     _run                    a server as a whole program
+    _pool                   a connection for each task that wants one
+    _requester_pool         requests over several connections
+    _open_requester         requests over the next connection when one is lost
     _serve _client          who accepts, who connects
     _session                a client that goes on when its connection breaks
     _framed _respond        handlers made: of streams, of functions
     _broadcast              one message to many connections
     _keeper                 the task that holds one connection of a session
+    _requester              requests of many tasks over one connection
+    _exchange               over one connection, requests out and replies in
+    _requests               what was asked, and is not answered
+    _request_window         whose reply a message is
+    _retry_budget           how many requests may be sent again
     _clients                a task for each client of a server
+    _stock                  the connections of a pool, and the line for them
     _reconnect              connects again: when to try, to wait, to give up
+    _pooled                 one connection of a pool: may another task have it?
     _server                 the running server: what it tells, how it changes
     _drain                  its end in order, in stages
     _serve_connection       a handler's failure stays with its connection
@@ -50,6 +60,7 @@ The layers, each of which imports only from those below it::
     _validators             what their numbers may be
     _address                where the two ends are
     _session_state          what is known about a server
+    _waiting_line           first come, first served
     _errors _nursery        one tree of exceptions; groups of them taken apart
 """
 
@@ -64,6 +75,7 @@ from trio_tcp._errors import (
     ConnectionBroken,
     ConnectionClosedError,
     ConnectionFault,
+    ConnectionLost,
     Drained,
     EncodeError,
     EvictedError,
@@ -75,9 +87,12 @@ from trio_tcp._errors import (
     MessageTooLargeError,
     PeerClosed,
     PeerTooSlowError,
+    PoolClosedError,
+    RequestIdInUseError,
     TlsHandshakeError,
     TrioTcpError,
     TruncatedError,
+    UnexpectedReplyError,
 )
 from trio_tcp._events import (
     AcceptPaused,
@@ -108,10 +123,17 @@ from trio_tcp._keeper import Break
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
+from trio_tcp._open_requester import ReconnectingRequester, open_requester
 from trio_tcp._options import Limits, Timeouts, Tls
+from trio_tcp._pool import Pool, open_pool
+from trio_tcp._pooled import DiscardReason
 from trio_tcp._proxy_header import ProxyHeader
 from trio_tcp._proxy_protocol import ProxyProtocol
+from trio_tcp._requester import Requester
+from trio_tcp._requester_pool import RequesterPool, open_requester_pool
+from trio_tcp._requests import RequesterStatistics
 from trio_tcp._respond import respond
+from trio_tcp._retry_budget import RetryBudget
 from trio_tcp._run import run_server
 from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
 from trio_tcp._serve_connection import Handler
@@ -124,6 +146,7 @@ from trio_tcp._session_state import (
     Stopped,
     Waiting,
 )
+from trio_tcp._stock import PoolStatistics
 from trio_tcp._transport import TlsInfo
 
 __all__ = [
@@ -142,9 +165,11 @@ __all__ = [
     "ConnectionEnded",
     "ConnectionEvent",
     "ConnectionFault",
+    "ConnectionLost",
     "ConnectionOpened",
     "ConnectionRejected",
     "ConnectionStatistics",
+    "DiscardReason",
     "DrainReport",
     "DrainStarted",
     "Drained",
@@ -167,9 +192,18 @@ __all__ = [
     "Observer",
     "PeerClosed",
     "PeerTooSlowError",
+    "Pool",
+    "PoolClosedError",
+    "PoolStatistics",
     "ProxyHeader",
     "ProxyProtocol",
     "Ready",
+    "ReconnectingRequester",
+    "RequestIdInUseError",
+    "Requester",
+    "RequesterPool",
+    "RequesterStatistics",
+    "RetryBudget",
     "Server",
     "ServerResumed",
     "ServerStarted",
@@ -186,6 +220,7 @@ __all__ = [
     "TlsInfo",
     "TrioTcpError",
     "TruncatedError",
+    "UnexpectedReplyError",
     "UnixAddress",
     "Waiting",
     "broadcast",
@@ -197,6 +232,9 @@ __all__ = [
     "listener_from_fd",
     "log_events",
     "open_connection",
+    "open_pool",
+    "open_requester",
+    "open_requester_pool",
     "open_session",
     "open_tcp_listeners",
     "open_unix_listener",

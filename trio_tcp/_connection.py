@@ -17,10 +17,7 @@ import trio
 
 from trio_tcp._address import Address
 from trio_tcp._closing import Ending
-from trio_tcp._errors import (
-    ConnectionFault,
-    HalfCloseUnsupportedError,
-)
+from trio_tcp._errors import ConnectionFault, HalfCloseUnsupportedError
 from trio_tcp._events import CloseReason, ConnectionStatistics
 from trio_tcp._group import Group
 from trio_tcp._handshake import shake_hands, tls_over
@@ -74,6 +71,7 @@ class Connection(
         "_journal",
         "_outgoing",
         "_proxy_header",
+        "_receives_cancelled",
         "_transport",
     )
 
@@ -116,6 +114,7 @@ class Connection(
         )
         self._proxy_header = proxy_header
         self._calls = 0
+        self._receives_cancelled = 0  # a pool asks: an answer may still be to come
         self._journal.report_opened()
 
     def __repr__(self) -> str:
@@ -155,13 +154,17 @@ class Connection(
         """As `receive`, but for the end of the iteration."""
         return self._receive(StopAsyncIteration)
 
-    async def _receive(self, end: type[Exception]) -> In_co:  # noqa: C901 - see below
+    async def _receive(self, end: type[Exception]) -> In_co:  # noqa: C901, PLR0912 - see below
         """Receive a message, or raise this at the end.
 
         The methods above only pass it on: another coroutine around it would cost each
         message some time, and each idle connection some memory.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        except trio.Cancelled:
+            self._receives_cancelled += 1
+            raise
         incoming = self._incoming
         if incoming.receiving:
             raise trio.BusyResourceError("another task is receiving already")
@@ -186,6 +189,9 @@ class Connection(
             raise
         except ConnectionFault as error:
             self._ending.note(error)
+            raise
+        except trio.Cancelled:
+            self._receives_cancelled += 1
             raise
         finally:
             incoming.receiving = False

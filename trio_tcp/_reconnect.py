@@ -50,8 +50,10 @@ __all__ = [
     "Connect",
     "Prepare",
     "Reconnector",
+    "check_connect",
     "is_failure",
     "never",
+    "seeded",
 ]
 
 In = TypeVar("In")
@@ -118,17 +120,18 @@ class Reconnector(Generic[In, Out]):
         Raises:
             TypeError: ``connect`` is a connection, not what opens one.
         """
-        _check_opens(connect)
+        check_connect(connect)
         self._connect = connect
         self._backoff = backoff
         self._prepare = prepare
         self._is_permanent = is_permanent
-        self._random = random or _seeded()
+        self._random = random or seeded()
         self._delays = backoff.delays(self._random)
         self._failures = 0  # in a row
         self._retry_at = -math.inf
         self._ready_at = math.inf
         self._failures_ever = 0  # each gets a number, so that none is counted twice
+        self._vouched_for: set[int] = set()
         self._probing = trio.Lock()
         self._attempts: set[trio.CancelScope] = set()
         self._states = States()
@@ -175,6 +178,16 @@ class Reconnector(Generic[In, Out]):
 
     # Connections
 
+    def vouch_for(self, connection_id: int) -> None:
+        """Say that the server is healthy, whatever becomes of this connection.
+
+        For connections that are used more than once: one that has served well may end
+        at any time, and nobody is to wait for another because of that. Failures before
+        are forgotten.
+        """
+        self._vouched_for.add(connection_id)
+        self._forget_failures()
+
     @asynccontextmanager
     async def next(self) -> AsyncGenerator[Connection[In, Out], None]:
         """Try until a connection is there and prepared; it is closed after the block.
@@ -208,7 +221,9 @@ class Reconnector(Generic[In, Out]):
         finally:
             if fault is None and connection.close_reason not in OUR_DOING:
                 fault = _end_of(connection)
-            if fault is not None and not self._is_final(fault):
+            is_excused = connection.id in self._vouched_for
+            self._vouched_for.discard(connection.id)
+            if fault is not None and not self._is_final(fault) and not is_excused:
                 self._broken(fault, prepared.came_after)
 
     async def _reach(self) -> _Prepared[In, Out]:
@@ -299,8 +314,7 @@ class Reconnector(Generic[In, Out]):
         seconds = trio.current_time() - self._ready_at
         if not is_ready or seconds < self._backoff.healthy:
             return False
-        self._failures = 0
-        self._delays = self._backoff.delays(self._random)
+        self._forget_failures()
         return True
 
     def _back_off(self, error: Exception) -> None:
@@ -312,13 +326,22 @@ class Reconnector(Generic[In, Out]):
         self._retry_at = trio.current_time() + delay
         self._states.move(Waiting(delay, error))
 
+    def _forget_failures(self) -> None:
+        self._failures = 0
+        self._delays = self._backoff.delays(self._random)
+
 
 def is_failure(error: BaseException) -> bool:
     """Say whether an exception is about the server or the network, and nothing else."""
     return all(isinstance(leaf, FAILURES) for leaf in leaves(error))
 
 
-def _check_opens(connect: object) -> None:
+def check_connect(connect: object) -> None:
+    """Check what a user gives to connect with.
+
+    Raises:
+        TypeError: it is a connection, not what opens one.
+    """
     if isinstance(connect, AbstractAsyncContextManager) or not callable(connect):
         raise TypeError(
             "connect must be a function without arguments that opens a connection each "
@@ -327,7 +350,7 @@ def _check_opens(connect: object) -> None:
         )
 
 
-def _seeded() -> random.Random:
+def seeded() -> random.Random:
     """Return a generator that ``random.seed`` decides on, so that runs can repeat."""
     return random.Random(random.getrandbits(64))
 
