@@ -18,6 +18,7 @@ The layers, each of which imports only from those below it::
     _run                    a server as a whole program
     _serve _client          who accepts, who connects
     _framed _respond        handlers made: of streams, of functions
+    _heartbeat _pump        a dead peer, noticed while messages are read ahead
     _broadcast              one message to many connections
     _clients                a task for each client of a server
     _server                 the running server: what it tells, how it changes
@@ -96,6 +97,7 @@ from trio_tcp._events import (
     ServerSuspended,
 )
 from trio_tcp._framed import framed
+from trio_tcp._heartbeat import heartbeat
 from trio_tcp._inherited import inherited_listeners, listener_from_fd
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
@@ -169,6 +171,7 @@ __all__ = [
     "connect_tcp",
     "connect_unix",
     "framed",
+    "heartbeat",
     "inherited_listeners",
     "listener_from_fd",
     "log_events",
