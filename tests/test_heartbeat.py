@@ -129,7 +129,7 @@ async def test_a_dead_peer_ends_a_block_that_is_cancelled_on_disconnect(
 ) -> None:
     async with peers() as (here, _), beating(here):
         async with here.cancel_on_disconnect() as scope:
-            await trio.sleep_forever()
+            await trio.sleep(1000)
         assert scope.cancelled_caught
         assert trio.current_time() == EVERY + WITHIN
 
@@ -240,6 +240,23 @@ def test_death_is_noticed_exactly_after_the_last_sign(
             assert trio.current_time() == sum(gaps) + EVERY + WITHIN
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+async def test_an_answer_that_is_here_counts_though_its_time_is_over(
+    mock_clock: MockClock,
+) -> None:
+    """As after this process has been stopped, or has computed for long."""
+    async with peers() as (here, there), beating(here):
+        await wait_all_tasks_blocked()
+        mock_clock.jump(EVERY)
+        assert await there.receive() == "PING"
+        await wait_all_tasks_blocked()
+        there.send_nowait("PONG")
+        mock_clock.jump(WITHIN)
+        await wait_all_tasks_blocked()
+        assert here.close_reason is None
+        mock_clock.jump(EVERY)
+        assert await there.receive() == "PING"
 
 
 # A handler that works -----------------------------------------------------------------
@@ -444,12 +461,15 @@ async def test_a_reset_is_raised_as_the_connection_would(
 async def test_closing_on_this_side_is_raised_as_the_connection_would(
     autojump_clock: MockClock,
 ) -> None:
-    async with peers() as (here, there), trio.open_nursery() as nursery:
+    async with (
+        peers() as (here, there),
+        beating(here) as messages,
+        trio.open_nursery() as nursery,
+    ):
         nursery.start_soon(answer_pings, there)
-        async with beating(here) as messages:
-            nursery.start_soon(messages.aclose)
-            with pytest.raises(trio_tcp.ConnectionClosedError):
-                await messages.receive()
+        nursery.start_soon(messages.aclose)
+        with pytest.raises(trio_tcp.ConnectionClosedError):
+            await messages.receive()
 
 
 async def test_what_was_read_ahead_can_be_received_after_the_block(
@@ -492,8 +512,8 @@ async def test_a_cancelled_receive_loses_nothing(autojump_clock: MockClock) -> N
 async def test_two_receivers_are_one_too_many(autojump_clock: MockClock) -> None:
     async with (
         peers() as (here, _),
-        trio.open_nursery() as nursery,
         beating(here) as messages,
+        trio.open_nursery() as nursery,
     ):
         nursery.start_soon(messages.receive)
         await wait_all_tasks_blocked()
@@ -585,7 +605,7 @@ async def test_what_a_function_raises_cancels_the_block_and_leaves_it(
     functions = {"is_answer": is_pong, which: fail}
     async with peers() as (here, there):
         with pytest.raises(ZeroDivisionError):
-            async with heartbeat(  # type: ignore[misc] # one of them is as it is here
+            async with heartbeat(
                 here,
                 "PING",
                 every=EVERY,
@@ -620,7 +640,7 @@ async def test_it_can_be_switched_off(autojump_clock: MockClock) -> None:
         peers() as (here, _),
         heartbeat(here, "PING", is_pong, every=math.inf, within=WITHIN),
     ):
-        await trio.sleep(100_000)
+        await trio.sleep(80_000)
         assert here.close_reason is None
         assert here.statistics().messages_sent == 0
 
