@@ -407,7 +407,7 @@ async def test_without_a_reply_a_peers_question_is_a_message(
 async def test_a_peer_that_asks_but_does_not_read_does_not_stop_the_listener(
     autojump_clock: MockClock,
 ) -> None:
-    """Its answers wait for room; what it says behind its questions is heard."""
+    """One answer waits for room; what it says behind its questions is heard."""
     async with (
         peers(capacity=1000) as (here, there),
         beating(here, reply=pong_to_ping) as messages,
@@ -418,7 +418,10 @@ async def test_a_peer_that_asks_but_does_not_read_does_not_stop_the_listener(
         assert await messages.receive() == "hello"
         assert await there.receive() == "x" * 99_999
         assert await there.receive() == "PONG"
-        there.abort()
+        await here.send("goodbye")
+        assert await there.receive() == "goodbye"
+        await there.send("PING")
+        assert await there.receive() == "PONG"
 
 
 # Ends ---------------------------------------------------------------------------------
@@ -454,8 +457,9 @@ async def test_a_reset_is_raised_as_the_connection_would(
 ) -> None:
     async with peers() as (here, there), beating(here) as messages:
         there.abort()
-        with pytest.raises(trio_tcp.ConnectionBroken):
+        with pytest.raises(trio_tcp.ConnectionBroken) as caught:
             await messages.receive()
+        assert isinstance(caught.value.__cause__, trio.BrokenResourceError)
 
 
 async def test_closing_on_this_side_is_raised_as_the_connection_would(

@@ -18,8 +18,11 @@ The layers, each of which imports only from those below it::
     _run                    a server as a whole program
     _serve _client          who accepts, who connects
     _framed _respond        handlers made: of streams, of functions
-    _heartbeat _pump        a dead peer, noticed while messages are read ahead
     _broadcast              one message to many connections
+    _heartbeat              a dead peer, noticed in a known time
+    _pump                   messages received a little ahead
+    _concurrently           several requests of one connection at once,
+    _request_errors         and which errors are replied to
     _clients                a task for each client of a server
     _server                 the running server: what it tells, how it changes
     _drain                  its end in order, in stages
@@ -102,7 +105,7 @@ from trio_tcp._inherited import inherited_listeners, listener_from_fd
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
-from trio_tcp._options import Limits, Timeouts, Tls
+from trio_tcp._options import Concurrency, Limits, Timeouts, Tls
 from trio_tcp._proxy_header import ProxyHeader
 from trio_tcp._proxy_protocol import ProxyProtocol
 from trio_tcp._respond import respond
@@ -118,6 +121,7 @@ __all__ = [
     "Address",
     "CloseNotifyMissingError",
     "CloseReason",
+    "Concurrency",
     "ConnectError",
     "Connection",
     "ConnectionBroken",
