@@ -17,13 +17,16 @@ The layers, each of which imports only from those below it::
     testing                 memory streams, conformance checks
     _run                    a server as a whole program
     _serve _client          who accepts, who connects
+    _session                a client that goes on when its connection breaks
     _framed _respond        handlers made: of streams, of functions
     _broadcast              one message to many connections
     _heartbeat              a dead peer, noticed in a known time
     _pump                   messages received a little ahead
     _concurrently           several requests of one connection at once,
     _request_errors         and which errors are replied to
+    _keeper                 the task that holds one connection of a session
     _clients                a task for each client of a server
+    _reconnect              connects again: when to try, to wait, to give up
     _server                 the running server: what it tells, how it changes
     _drain                  its end in order, in stages
     _serve_connection       a handler's failure stays with its connection
@@ -47,11 +50,16 @@ The layers, each of which imports only from those below it::
     _proxy_header           the PROXY header's format
     codecs                  bytes to messages and back; no I/O
     _log_events _events     what happened: in the log, and as records
-    _options _address       timeouts and limits; where the two ends are
+    _keepalive              TCP's own, as options of a socket
+    _options _backoff       timeouts and limits; delays between attempts
+    _validators             what their numbers may be
+    _address                where the two ends are
+    _session_state          what is known about a server
     _errors _nursery        one tree of exceptions; groups of them taken apart
 """
 
 from trio_tcp._address import Address, TcpAddress, UnixAddress
+from trio_tcp._backoff import Backoff
 from trio_tcp._broadcast import broadcast, broadcast_nowait
 from trio_tcp._client import connect_tcp, connect_unix, open_connection
 from trio_tcp._connection import Connection
@@ -102,10 +110,11 @@ from trio_tcp._events import (
 from trio_tcp._framed import framed
 from trio_tcp._heartbeat import heartbeat
 from trio_tcp._inherited import inherited_listeners, listener_from_fd
+from trio_tcp._keeper import Break
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
-from trio_tcp._options import Concurrency, Limits, Timeouts, Tls
+from trio_tcp._options import Concurrency, KeepAlive, Limits, Timeouts, Tls
 from trio_tcp._proxy_header import ProxyHeader
 from trio_tcp._proxy_protocol import ProxyProtocol
 from trio_tcp._respond import respond
@@ -113,16 +122,27 @@ from trio_tcp._run import run_server
 from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
 from trio_tcp._serve_connection import Handler
 from trio_tcp._server import Server, ServerStatistics
+from trio_tcp._session import Session, open_session
+from trio_tcp._session_state import (
+    Connecting,
+    Ready,
+    SessionState,
+    Stopped,
+    Waiting,
+)
 from trio_tcp._transport import TlsInfo
 
 __all__ = [
     "AcceptPaused",
     "AcceptResumed",
     "Address",
+    "Backoff",
+    "Break",
     "CloseNotifyMissingError",
     "CloseReason",
     "Concurrency",
     "ConnectError",
+    "Connecting",
     "Connection",
     "ConnectionBroken",
     "ConnectionClosedError",
@@ -146,6 +166,7 @@ __all__ = [
     "HandlerFailed",
     "HandshakeFailed",
     "InvalidFrameError",
+    "KeepAlive",
     "LimitReached",
     "Limits",
     "MalformedMessageError",
@@ -156,12 +177,16 @@ __all__ = [
     "PeerTooSlowError",
     "ProxyHeader",
     "ProxyProtocol",
+    "Ready",
     "Server",
     "ServerResumed",
     "ServerStarted",
     "ServerStatistics",
     "ServerStopped",
     "ServerSuspended",
+    "Session",
+    "SessionState",
+    "Stopped",
     "TcpAddress",
     "Timeouts",
     "Tls",
@@ -170,6 +195,7 @@ __all__ = [
     "TrioTcpError",
     "TruncatedError",
     "UnixAddress",
+    "Waiting",
     "broadcast",
     "broadcast_nowait",
     "connect_tcp",
@@ -180,6 +206,7 @@ __all__ = [
     "listener_from_fd",
     "log_events",
     "open_connection",
+    "open_session",
     "open_tcp_listeners",
     "open_unix_listener",
     "respond",

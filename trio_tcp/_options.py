@@ -8,44 +8,20 @@ from __future__ import annotations
 
 import math
 import ssl
-from typing import Any, Literal
+from typing import Final, Literal
 
 import attrs
 
-__all__ = ["Concurrency", "Limits", "Timeouts", "Tls"]
+from trio_tcp._validators import count, duration, rate, whole
 
+__all__ = ["Concurrency", "KeepAlive", "Limits", "Timeouts", "Tls"]
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+MAX_KEEPALIVE_SECONDS: Final = 32_767
+MAX_KEEPALIVE_COUNT: Final = 127
+"""What Linux takes (MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL, MAX_TCP_KEEPCNT)."""
 
-
-def _duration(
-    _instance: object, attribute: attrs.Attribute[float], value: object
-) -> None:
-    """Check for a number of seconds, zero or more."""
-    # Written so that "not a number" is refused too.
-    if not (_is_number(value) and value >= 0):  # type: ignore[operator] # is a number
-        raise ValueError(
-            f"{attribute.name} must be a number of seconds, zero or more, not {value!r}"
-        )
-
-
-def _rate(_instance: object, attribute: attrs.Attribute[float], value: object) -> None:
-    """Check for a number per second, more than zero."""
-    if not (_is_number(value) and value > 0):  # type: ignore[operator] # is a number
-        raise ValueError(
-            f"{attribute.name} must be a number per second, above zero, not {value!r}"
-        )
-
-
-def _count(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Check for a whole number of at least one, or infinity."""
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    if not whole and value != math.inf:
-        raise ValueError(
-            f"{attribute.name} must be a whole number, one or more, "
-            f"or math.inf, not {value!r}"
-        )
+MAX_USER_TIMEOUT: Final = (1 << 31) // 1000
+"""Seconds; the system counts milliseconds, in 31 bits."""
 
 
 @attrs.frozen(kw_only=True)
@@ -84,15 +60,15 @@ class Timeouts:
         patient = Timeouts(idle=3600, linger=30)
     """
 
-    connect: float = attrs.field(default=30.0, validator=_duration)
-    handshake: float = attrs.field(default=30.0, validator=_duration)
-    first_message: float = attrs.field(default=60.0, validator=_duration)
-    idle: float = attrs.field(default=600.0, validator=_duration)
-    message: float = attrs.field(default=30.0, validator=_duration)
-    message_rate: float = attrs.field(default=240.0, validator=_rate)
-    write: float = attrs.field(default=60.0, validator=_duration)
-    lifetime: float = attrs.field(default=86_400.0, validator=_duration)
-    linger: float = attrs.field(default=5.0, validator=_duration)
+    connect: float = attrs.field(default=30.0, validator=duration)
+    handshake: float = attrs.field(default=30.0, validator=duration)
+    first_message: float = attrs.field(default=60.0, validator=duration)
+    idle: float = attrs.field(default=600.0, validator=duration)
+    message: float = attrs.field(default=30.0, validator=duration)
+    message_rate: float = attrs.field(default=240.0, validator=rate)
+    write: float = attrs.field(default=60.0, validator=duration)
+    lifetime: float = attrs.field(default=86_400.0, validator=duration)
+    linger: float = attrs.field(default=5.0, validator=duration)
 
 
 @attrs.frozen(kw_only=True)
@@ -124,32 +100,16 @@ class Limits:
         Limits(max_connections=500, when_full="reject", farewell=b"BUSY\r\n")
     """
 
-    max_connections: float = attrs.field(default=10_000, validator=_count)
+    max_connections: float = attrs.field(default=10_000, validator=count)
     when_full: Literal["wait", "reject"] = attrs.field(
         default="wait", validator=attrs.validators.in_(("wait", "reject"))
     )
     farewell: bytes = attrs.field(
         default=b"", validator=attrs.validators.instance_of(bytes)
     )
-    max_per_address: float = attrs.field(default=math.inf, validator=_count)
-    max_accept_rate: float = attrs.field(default=math.inf, validator=_rate)
-    max_buffered_bytes: float = attrs.field(default=256 << 20, validator=_count)
-
-
-def _at_least(minimum: int) -> Any:  # noqa: ANN401 - attrs has no name for its type
-    """Make a validator of whole numbers."""
-
-    def check(
-        _instance: object, attribute: attrs.Attribute[int], value: object
-    ) -> None:
-        is_whole = isinstance(value, int) and not isinstance(value, bool)
-        if not (is_whole and value >= minimum):  # type: ignore[operator] # is a number
-            raise ValueError(
-                f"{attribute.name} must be a whole number, {minimum} or more, "
-                f"not {value!r}"
-            )
-
-    return check
+    max_per_address: float = attrs.field(default=math.inf, validator=count)
+    max_accept_rate: float = attrs.field(default=math.inf, validator=rate)
+    max_buffered_bytes: float = attrs.field(default=256 << 20, validator=count)
 
 
 @attrs.frozen(kw_only=True)
@@ -169,11 +129,61 @@ class Concurrency:
         Concurrency(limit=8, queue=100, replies="as_ready")
     """
 
-    limit: int = attrs.field(validator=_at_least(1))
-    queue: int = attrs.field(default=0, validator=_at_least(0))
+    limit: int = attrs.field(validator=whole(1))
+    queue: int = attrs.field(default=0, validator=whole(0))
     replies: Literal["in_order", "as_ready"] = attrs.field(
         default="in_order", validator=attrs.validators.in_(("in_order", "as_ready"))
     )
+
+
+def _user_timeout(
+    _instance: object, attribute: attrs.Attribute[float | None], value: object
+) -> None:
+    """Check for None, infinity, or seconds that the system can count."""
+    if value is None or value == math.inf:
+        return
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (is_number and 0 < value <= MAX_USER_TIMEOUT):  # type: ignore[operator] # is a number
+        raise ValueError(
+            f"{attribute.name} must be None, math.inf, or a number of seconds above 0 "
+            f"and up to {MAX_USER_TIMEOUT}, not {value!r}"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class KeepAlive:
+    """How long TCP itself waits for a peer that does not acknowledge (tcp(7)).
+
+    It notices a host or a network that is gone, also on a connection that nobody
+    receives from. A program that hangs it cannot notice, as the host answers for it:
+    see `heartbeat`. Calls then raise `ConnectionBroken` with ``ETIMEDOUT``.
+
+    Off by default, as RFC 1122 (4.2.3.6) demands: a short loss of the network would end
+    connections that need not even know of it. Once it is on, the defaults notice a dead
+    host in two minutes. (Go, where it is on by default, in two and a half; Linux's own
+    numbers mean two hours and eleven minutes.)
+
+    Attributes:
+        idle: seconds of silence, whole, until the peer's host is asked
+            (``TCP_KEEPIDLE``).
+        interval: seconds, whole, until it is asked again (``TCP_KEEPINTVL``).
+        count: how often it is asked in vain (``TCP_KEEPCNT``).
+        user_timeout: seconds for which what was sent may go unacknowledged, or the peer
+            may have no room for it, which also is how a peer ends that does not read
+            (``TCP_USER_TIMEOUT``, RFC 5482). Without it Linux tries for a quarter of an
+            hour, and asking an idle peer does not help, as the peer is not idle. It
+            also replaces ``count``. None: ``idle + interval * count``, where the system
+            has it (Linux); `math.inf`: as long as the system does.
+
+    Example::
+
+        KeepAlive(idle=20, interval=5, count=3)  # dead after 35 seconds
+    """
+
+    idle: int = attrs.field(default=60, validator=whole(1, MAX_KEEPALIVE_SECONDS))
+    interval: int = attrs.field(default=10, validator=whole(1, MAX_KEEPALIVE_SECONDS))
+    count: int = attrs.field(default=6, validator=whole(1, MAX_KEEPALIVE_COUNT))
+    user_timeout: float | None = attrs.field(default=None, validator=_user_timeout)
 
 
 @attrs.frozen
