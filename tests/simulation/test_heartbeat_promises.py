@@ -48,6 +48,7 @@ class Listener:
     def __init__(self) -> None:
         self.received: list[bytes] = []
         self.noticed_at = -1.0
+        self.noticed = trio.Event()
 
     async def __call__(self, connection: Bytes) -> None:
         async with trio.open_nursery() as nursery:
@@ -61,7 +62,9 @@ class Listener:
 
     async def _watch(self, connection: Bytes) -> None:
         await connection.wait_disconnected()
-        self.noticed_at = trio.current_time()
+        if not self.noticed.is_set():
+            self.noticed_at = trio.current_time()
+            self.noticed.set()
 
 
 async def live_on_the_network() -> None:
@@ -107,6 +110,26 @@ async def test_a_dead_peer_is_noticed_in_time(
             assert WITHIN <= noticed <= EVERY + WITHIN + 1e-6
         net.host("client").crash()
     check_in_order(listener.received)
+
+
+@simulated(seeds=50)
+async def test_a_half_open_connection_is_noticed_when_it_is_asked(
+    net: VirtualNetwork,
+) -> None:
+    """The peer's host has been restarted, knows nothing of it, and says so at once."""
+    net.set_links(latency=0.01, jitter=SLOWEST - 0.01)
+    listener = Listener()
+    client = net.host("client")
+    async with serving(net, listener, timeouts=NEVER):
+        client.start(live_on_the_network)
+        await trio.sleep(random.uniform(10, 60))
+        client.crash()
+        crashed_at = trio.current_time()
+        client.restart()
+        await listener.noticed.wait()
+        # The last that it had sent, the silence after it, the question and the reset.
+        assert listener.noticed_at - crashed_at <= EVERY + 3 * SLOWEST
+        client.crash()
 
 
 @simulated(seeds=20)
