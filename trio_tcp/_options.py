@@ -1,7 +1,7 @@
 """What a user may configure, as frozen and validated records.
 
 Durations are seconds; `math.inf` switches one off. Every default is generous to honest
-clients on slow lines. ``docs/limits.md`` has a table of them all, with what others do.
+clients on slow lines. ``docs/server.md`` has tables of them, with what others do.
 """
 
 from __future__ import annotations
