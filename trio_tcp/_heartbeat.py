@@ -76,6 +76,9 @@ async def heartbeat(
         Exception: what ``is_answer`` or ``reply`` has raised; the block is cancelled.
         BaseException: what the block raises, as itself and never in a group.
 
+    Cancellation:
+        Ends the heartbeat. The connection is as it was.
+
     Example::
 
         def is_pong(message: str) -> bool:
