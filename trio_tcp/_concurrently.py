@@ -91,7 +91,7 @@ class Requests(Generic[In, Out]):
         self._policy = policy
         self._running = 0
         self._admitted = 0  # in hand, to be answered by the function
-        self._answered = 0  # in hand, with a reply from the beginning
+        self._placed = 0  # in hand, with a reply from the beginning
         self._queue: deque[_Turn] = deque()
         self._last: _Turn | None = None
         self._room = trio.lowlevel.ParkingLot()
@@ -144,7 +144,7 @@ class Requests(Generic[In, Out]):
     def _is_full(self) -> bool:
         """Whether nothing more is read."""
         is_busy = self._policy.shed is None and self._admitted >= self._most
-        return is_busy or self._answered >= self._most
+        return is_busy or self._placed >= self._most
 
     def _seconds_wanted(self, request: In) -> float:
         deadline = self._policy.deadline
@@ -168,7 +168,7 @@ class Requests(Generic[In, Out]):
     ) -> None:
         """Put a reply that is there already behind those to come."""
         if reply is not None:
-            self._answered += 1
+            self._placed += 1
             nursery.start_soon(self._pass_on, reply, request, self._next_turn())
 
     def _next_turn(self) -> _Turn:
@@ -212,7 +212,7 @@ class Requests(Generic[In, Out]):
 
     async def _pass_on(self, reply: Out, request: In | None, turn: _Turn) -> None:
         await self._send(reply, request, turn)
-        self._answered -= 1
+        self._placed -= 1
         self._leave()
 
     async def _send(self, reply: Out | None, request: In | None, turn: _Turn) -> None:
@@ -230,7 +230,7 @@ class Requests(Generic[In, Out]):
 
     def _leave(self) -> None:
         self._room.unpark_all()
-        if not (self._admitted or self._answered):
+        if not (self._admitted or self._placed):
             self._patience.end_work()
 
     def _apology(self, error: Exception, request: In | None) -> Out | None:
