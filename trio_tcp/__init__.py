@@ -23,6 +23,10 @@ The layers, each of which imports only from those below it::
     _session                a client that goes on when its connection breaks
     _framed _respond        handlers made: of streams, of functions
     _broadcast              one message to many connections
+    _heartbeat              a dead peer, noticed in a known time
+    _pump                   messages received a little ahead
+    _concurrently           several requests of one connection at once,
+    _request_errors         and which errors are replied to
     _keeper                 the task that holds one connection of a session
     _requester              requests of many tasks over one connection
     _exchange               over one connection, requests out and replies in
@@ -56,6 +60,7 @@ The layers, each of which imports only from those below it::
     _proxy_header           the PROXY header's format
     codecs                  bytes to messages and back; no I/O
     _log_events _events     what happened: in the log, and as records
+    _keepalive              TCP's own, as options of a socket
     _options _backoff       timeouts and limits; delays between attempts
     _validators             what their numbers may be
     _address                where the two ends are
@@ -118,13 +123,14 @@ from trio_tcp._events import (
     ServerSuspended,
 )
 from trio_tcp._framed import framed
+from trio_tcp._heartbeat import heartbeat
 from trio_tcp._inherited import inherited_listeners, listener_from_fd
 from trio_tcp._keeper import Break
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
 from trio_tcp._open_requester import ReconnectingRequester, open_requester
-from trio_tcp._options import Limits, Timeouts, Tls
+from trio_tcp._options import Concurrency, KeepAlive, Limits, Timeouts, Tls
 from trio_tcp._pool import Pool, open_pool
 from trio_tcp._pooled import DiscardReason
 from trio_tcp._proxy_header import ProxyHeader
@@ -157,6 +163,7 @@ __all__ = [
     "Break",
     "CloseNotifyMissingError",
     "CloseReason",
+    "Concurrency",
     "ConnectError",
     "Connecting",
     "Connection",
@@ -184,6 +191,7 @@ __all__ = [
     "HandlerFailed",
     "HandshakeFailed",
     "InvalidFrameError",
+    "KeepAlive",
     "LimitReached",
     "Limits",
     "MalformedMessageError",
@@ -228,6 +236,7 @@ __all__ = [
     "connect_tcp",
     "connect_unix",
     "framed",
+    "heartbeat",
     "inherited_listeners",
     "listener_from_fd",
     "log_events",

@@ -17,9 +17,10 @@ from trio_tcp._errors import ConnectError, PeerTooSlowError, TlsHandshakeError
 from trio_tcp._events import CloseReason, Observer
 from trio_tcp._group import Group
 from trio_tcp._handshake import check_side, shake_hands, tls_over
+from trio_tcp._keepalive import SocketOption, keepalive_options
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import is_cancellation, open_quiet_nursery, ungrouped
-from trio_tcp._options import Timeouts, Tls
+from trio_tcp._options import KeepAlive, Timeouts, Tls
 from trio_tcp._transport import Transport, make_transport
 from trio_tcp.codecs import Codec
 
@@ -121,6 +122,7 @@ async def connect_tcp(
     tls: ssl.SSLContext | Tls | None = None,
     server_hostname: str | None = None,
     local_address: str | None = None,
+    keepalive: KeepAlive | None = None,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     observer: Observer = log_events,
 ) -> AsyncGenerator[Connection[In, Out], None]:
@@ -138,12 +140,15 @@ async def connect_tcp(
             ``ssl.create_default_context()``.
         server_hostname: whose certificate to expect; by default, that of ``host``.
         local_address: the address to connect from; by default the system chooses.
+        keepalive: lets TCP itself look whether the server's host is still there; by
+            default it does not.
         timeouts: how long to wait for the peer.
         observer: is told what happens to the connection.
 
     Raises:
         ConnectError: nobody could be reached (an `OSError`, with its ``errno``), or TLS
             could not be agreed on.
+        ValueError: this system cannot do what ``keepalive`` says.
         BaseException: what the block raises, as itself and never in a group.
 
     Example::
@@ -156,8 +161,9 @@ async def connect_tcp(
     if tls is not None:
         check_side(tls, server=False)
         server_hostname = server_hostname or host
+    options = keepalive_options(keepalive)
     target = f"{host} port {port}"
-    reach = partial(trio.open_tcp_stream, host, port, local_address=local_address)
+    reach = partial(_open_stream, host, port, local_address, options)
     transport = make_transport(await _reach(target, reach, timeouts.connect))
     if tls is not None:
         try:
@@ -192,6 +198,19 @@ async def connect_unix(
     transport = make_transport(await _reach(os.fspath(path), reach, timeouts.connect))
     async with _open(transport, codec, timeouts, observer) as connection:
         yield connection
+
+
+async def _open_stream(
+    host: str, port: int, local_address: str | None, options: list[SocketOption]
+) -> trio.SocketStream:
+    stream = await trio.open_tcp_stream(host, port, local_address=local_address)
+    try:
+        for level, option, value in options:
+            stream.setsockopt(level, option, value)
+    except OSError:
+        await trio.aclose_forcefully(stream)
+        raise
+    return stream
 
 
 async def _reach(

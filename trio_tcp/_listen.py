@@ -11,6 +11,8 @@ from typing import Final, TypeAlias
 import trio
 
 from trio_tcp._address import Address, from_sockaddr
+from trio_tcp._keepalive import SocketOption, keepalive_options
+from trio_tcp._options import KeepAlive
 
 __all__ = ["address_of", "backlog_size", "open_tcp_listeners"]
 
@@ -36,6 +38,7 @@ async def open_tcp_listeners(
     host: str | bytes | None = None,
     backlog: int | None = None,
     reuse_port: bool = False,
+    keepalive: KeepAlive | None = None,
 ) -> list[trio.SocketListener]:
     """Listen over TCP, on the same port of every address of a host.
 
@@ -54,11 +57,12 @@ async def open_tcp_listeners(
             (listen(2)); None is as many as it can.
         reuse_port: let other sockets, which ask for it too, listen on the same port.
             Linux spreads the clients over them (``SO_REUSEPORT``, socket(7)).
+        keepalive: what accepted sockets inherit, from their first moment on.
 
     Raises:
         OSError: it cannot listen there. What it had opened is closed.
         ValueError: the port or the backlog is out of range, or the system has no
-            ``SO_REUSEPORT``.
+            ``SO_REUSEPORT``, or cannot do what ``keepalive`` says.
         TypeError: the port or the backlog is no integer.
 
     Cancellation:
@@ -66,17 +70,20 @@ async def open_tcp_listeners(
     """
     _check_port(port)
     size = backlog_size(backlog)
-    if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
-        raise ValueError("reuse_port: this system has no SO_REUSEPORT")
+    options = keepalive_options(keepalive)
+    if reuse_port:
+        if not hasattr(socket, "SO_REUSEPORT"):
+            raise ValueError("reuse_port: this system has no SO_REUSEPORT")
+        options.append((socket.SOL_SOCKET, socket.SO_REUSEPORT, 1))
     places = await _places(host, port)
     for _ in range(1, PORT_ATTEMPTS):
         try:
-            return await _listen_on_all(places, size, reuse_port=reuse_port)
+            return await _listen_on_all(places, size, options)
         except OSError as error:
             # Another program has the port that was chosen, on another address.
             if port != 0 or error.errno != errno.EADDRINUSE:
                 raise
-    return await _listen_on_all(places, size, reuse_port=reuse_port)
+    return await _listen_on_all(places, size, options)
 
 
 def address_of(listener: trio.abc.Listener[trio.abc.Stream]) -> Address | None:
@@ -124,7 +131,7 @@ async def _places(host: str | bytes | None, port: int) -> list[Place]:
 
 
 async def _listen_on_all(
-    places: list[Place], backlog: int, *, reuse_port: bool
+    places: list[Place], backlog: int, options: list[SocketOption]
 ) -> list[trio.SocketListener]:
     listeners: list[trio.SocketListener] = []
     missing: list[OSError] = []
@@ -132,7 +139,7 @@ async def _listen_on_all(
         for place in places:
             try:
                 sock = await _listen_on(
-                    _with_the_port_of(listeners, place), backlog, reuse_port=reuse_port
+                    _with_the_port_of(listeners, place), backlog, options
                 )
             except OSError as error:
                 if not _says_that_the_family_is_missing(place[0], error):
@@ -172,14 +179,14 @@ def _says_that_the_family_is_missing(family: int, error: OSError) -> bool:
 
 
 async def _listen_on(
-    place: Place, backlog: int, *, reuse_port: bool
+    place: Place, backlog: int, options: list[SocketOption]
 ) -> trio.socket.SocketType:
     family, kind, proto, to = place
     try:
         with ExitStack() as on_failure:
             sock = trio.socket.socket(family, kind, proto)
             on_failure.callback(sock.close)
-            _set_options(sock, reuse_port=reuse_port)
+            _set_options(sock, options)
             await sock.bind(to)
             sock.listen(backlog)
             on_failure.pop_all()
@@ -190,7 +197,7 @@ async def _listen_on(
         raise OSError(error.errno, text) from error
 
 
-def _set_options(sock: trio.socket.SocketType, *, reuse_port: bool) -> None:
+def _set_options(sock: trio.socket.SocketType, options: list[SocketOption]) -> None:
     if sys.platform == "win32":
         # There, SO_REUSEADDR lets any program take the port from under this one.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
@@ -200,5 +207,5 @@ def _set_options(sock: trio.socket.SocketType, *, reuse_port: bool) -> None:
     if sock.family == socket.AF_INET6:
         # IPv4 has a socket of its own.
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    if reuse_port:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    for level, option, value in options:
+        sock.setsockopt(level, option, value)

@@ -1,20 +1,27 @@
 """What a user may configure, as frozen and validated records.
 
 Durations are seconds; `math.inf` switches one off. Every default is generous to honest
-clients on slow lines. ``docs/limits.md`` has a table of them all, with what others do.
+clients on slow lines. ``docs/server.md`` has tables of them, with what others do.
 """
 
 from __future__ import annotations
 
 import math
 import ssl
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
-from trio_tcp._validators import count, duration, rate
+from trio_tcp._validators import count, duration, rate, whole
 
-__all__ = ["Limits", "Timeouts", "Tls"]
+__all__ = ["Concurrency", "KeepAlive", "Limits", "Timeouts", "Tls"]
+
+MAX_KEEPALIVE_SECONDS: Final = 32_767
+MAX_KEEPALIVE_COUNT: Final = 127
+"""What Linux takes (MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL, MAX_TCP_KEEPCNT)."""
+
+MAX_USER_TIMEOUT: Final = (1 << 31) // 1000
+"""Seconds; the system counts milliseconds, in 31 bits."""
 
 
 @attrs.frozen(kw_only=True)
@@ -103,6 +110,80 @@ class Limits:
     max_per_address: float = attrs.field(default=math.inf, validator=count)
     max_accept_rate: float = attrs.field(default=math.inf, validator=rate)
     max_buffered_bytes: float = attrs.field(default=256 << 20, validator=count)
+
+
+@attrs.frozen(kw_only=True)
+class Concurrency:
+    """How many requests of one connection `respond` has in hand at once.
+
+    Attributes:
+        limit: that the function works at.
+        queue: how many more are read, and wait: to be worked at or, in order, with a
+            finished reply for the one before it.
+        replies: ``"in_order"``: of the requests, for protocols where that says which
+            reply is whose. ``"as_ready"``: for those where the messages say so. No
+            request waits for the reply to another.
+
+    Example::
+
+        Concurrency(limit=8, queue=100, replies="as_ready")
+    """
+
+    limit: int = attrs.field(validator=whole(1))
+    queue: int = attrs.field(default=0, validator=whole(0))
+    replies: Literal["in_order", "as_ready"] = attrs.field(
+        default="in_order", validator=attrs.validators.in_(("in_order", "as_ready"))
+    )
+
+
+def _user_timeout(
+    _instance: object, attribute: attrs.Attribute[float | None], value: object
+) -> None:
+    """Check for None, infinity, or seconds that the system can count."""
+    if value is None or value == math.inf:
+        return
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (is_number and 0 < value <= MAX_USER_TIMEOUT):  # type: ignore[operator] # is a number
+        raise ValueError(
+            f"{attribute.name} must be None, math.inf, or a number of seconds above 0 "
+            f"and up to {MAX_USER_TIMEOUT}, not {value!r}"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class KeepAlive:
+    """How long TCP itself waits for a peer that does not acknowledge (tcp(7)).
+
+    It notices a host or a network that is gone, also on a connection that nobody
+    receives from. A program that hangs it cannot notice, as the host answers for it:
+    see `heartbeat`. Calls then raise `ConnectionBroken` with ``ETIMEDOUT``.
+
+    Off by default, as RFC 1122 (4.2.3.6) demands: a short loss of the network would end
+    connections that need not even know of it. Once it is on, the defaults notice a dead
+    host in two minutes. (Go, where it is on by default, in two and a half; Linux's own
+    numbers mean two hours and eleven minutes.)
+
+    Attributes:
+        idle: seconds of silence, whole, until the peer's host is asked
+            (``TCP_KEEPIDLE``).
+        interval: seconds, whole, until it is asked again (``TCP_KEEPINTVL``).
+        count: how often it is asked in vain (``TCP_KEEPCNT``).
+        user_timeout: seconds for which what was sent may go unacknowledged, or the peer
+            may have no room for it, which also is how a peer ends that does not read
+            (``TCP_USER_TIMEOUT``, RFC 5482). Without it Linux tries for a quarter of an
+            hour, and asking an idle peer does not help, as the peer is not idle. It
+            also replaces ``count``. None: ``idle + interval * count``, where the system
+            has it (Linux); `math.inf`: as long as the system does.
+
+    Example::
+
+        KeepAlive(idle=20, interval=5, count=3)  # dead after 35 seconds
+    """
+
+    idle: int = attrs.field(default=60, validator=whole(1, MAX_KEEPALIVE_SECONDS))
+    interval: int = attrs.field(default=10, validator=whole(1, MAX_KEEPALIVE_SECONDS))
+    count: int = attrs.field(default=6, validator=whole(1, MAX_KEEPALIVE_COUNT))
+    user_timeout: float | None = attrs.field(default=None, validator=_user_timeout)
 
 
 @attrs.frozen

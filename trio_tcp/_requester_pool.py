@@ -51,7 +51,7 @@ _Member: TypeAlias = tuple[ReconnectingRequester[In, Out], Requests[In, Out]]
 
 @attrs.frozen
 class _Size:
-    size: int = attrs.field(validator=whole)
+    size: int = attrs.field(validator=whole(1))
 
 
 @asynccontextmanager

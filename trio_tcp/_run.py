@@ -12,7 +12,7 @@ import trio
 from trio_tcp._events import Observer
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import ungrouped
-from trio_tcp._options import Limits, Timeouts, Tls
+from trio_tcp._options import KeepAlive, Limits, Timeouts, Tls
 from trio_tcp._proxy_protocol import ProxyProtocol
 from trio_tcp._serve import serve_tcp
 from trio_tcp._serve_connection import Handler
@@ -36,6 +36,7 @@ def run_server(
     host: str | bytes | None = None,
     backlog: int | None = None,
     reuse_port: bool = False,
+    keepalive: KeepAlive | None = None,
     grace: float = 30.0,
     tls: ssl.SSLContext | Tls | None = None,
     proxy_protocol: ProxyProtocol | None = None,
@@ -57,6 +58,7 @@ def run_server(
         host: as `serve_tcp`.
         backlog: as `serve_tcp`.
         reuse_port: as `serve_tcp`.
+        keepalive: as `serve_tcp`.
         grace: how long in seconds the drain lets connections finish.
         tls: as `serve_tcp`.
         proxy_protocol: as `serve_tcp`.
@@ -79,6 +81,7 @@ def run_server(
         host=host,
         backlog=backlog,
         reuse_port=reuse_port,
+        keepalive=keepalive,
         tls=tls,
         proxy_protocol=proxy_protocol,
         limits=limits,

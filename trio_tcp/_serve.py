@@ -21,7 +21,7 @@ from trio_tcp._listen import address_of, open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import ungrouped
-from trio_tcp._options import Limits, Timeouts, Tls
+from trio_tcp._options import KeepAlive, Limits, Timeouts, Tls
 from trio_tcp._proxy_protocol import ProxyProtocol
 from trio_tcp._serve_connection import Handler
 from trio_tcp._server import Server
@@ -156,6 +156,7 @@ async def serve_tcp(
     host: str | bytes | None = None,
     backlog: int | None = None,
     reuse_port: bool = False,
+    keepalive: KeepAlive | None = None,
     tls: ssl.SSLContext | Tls | None = None,
     proxy_protocol: ProxyProtocol | None = None,
     limits: Limits = DEFAULT_LIMITS,
@@ -176,6 +177,8 @@ async def serve_tcp(
             (listen(2)); by default as many as it can.
         reuse_port: let other processes listen on the same port, if they do so too
             (``SO_REUSEPORT``); the kernel spreads clients over them.
+        keepalive: lets TCP itself look whether clients' hosts are still there; by
+            default it does not.
         tls: as `serve_listeners`.
         proxy_protocol: as `serve_listeners`.
         limits: as `serve_listeners`.
@@ -186,8 +189,8 @@ async def serve_tcp(
 
     Raises:
         OSError: it cannot listen there, as when the port is in use (``EADDRINUSE``).
-        ValueError: a bad port or backlog, ``reuse_port`` on a system without it, or a
-            context for clients.
+        ValueError: a bad port or backlog, ``reuse_port`` or ``keepalive`` on a system
+            without it, or a context for clients.
 
     Cancellation:
         As `serve_listeners`.
@@ -202,7 +205,7 @@ async def serve_tcp(
     if tls is not None:
         check_side(tls, server=True)
     listeners = await open_tcp_listeners(
-        port, host=host, backlog=backlog, reuse_port=reuse_port
+        port, host=host, backlog=backlog, reuse_port=reuse_port, keepalive=keepalive
     )
     await serve_listeners(
         handler,

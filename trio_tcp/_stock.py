@@ -49,7 +49,7 @@ GENTLE: Final = (DiscardReason.IDLE, DiscardReason.OLD)
 class Bounds:
     """How many, and for how many seconds: as `open_pool` explains."""
 
-    size: int = attrs.field(validator=whole)
+    size: int = attrs.field(validator=whole(1))
     max_idle: float = attrs.field(validator=duration)
     max_lifetime: float = attrs.field(validator=duration)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import attrs
 
 __all__ = ["amount", "count", "duration", "factor", "rate", "span", "whole"]
+
+Check: TypeAlias = Callable[[object, "attrs.Attribute[int]", object], None]
 
 
 def _is_number(value: object) -> bool:
@@ -68,9 +71,18 @@ def count(_instance: object, attribute: attrs.Attribute[Any], value: object) -> 
         )
 
 
-def whole(_instance: object, attribute: attrs.Attribute[int], value: object) -> None:
-    """Check for a whole number of at least one, and not infinite."""
-    if not (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
-        raise ValueError(
-            f"{attribute.name} must be a whole number, one or more, not {value!r}"
-        )
+def whole(least: int, most: int | None = None) -> Check:
+    """Make a check for a whole number in a range; without ``most`` it has no end."""
+    limits = f"{least} or more" if most is None else f"{least} to {most}"
+
+    def check(
+        _instance: object, attribute: attrs.Attribute[int], value: object
+    ) -> None:
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        fits = is_whole and least <= value and (most is None or value <= most)  # type: ignore[operator] # is a number
+        if not fits:
+            raise ValueError(
+                f"{attribute.name} must be a whole number, {limits}, not {value!r}"
+            )
+
+    return check

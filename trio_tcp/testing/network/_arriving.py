@@ -19,6 +19,8 @@ __all__ = ["arrive"]
 def arrive(end: TcpEnd, segment: Segment) -> None:
     """Handle a segment that arrived at an end."""
     flags = segment.flags
+    if end.keepalive.settings.is_on:
+        end.keepalive.hear()
     if flags & RST:
         _on_reset(end)
     elif flags & SYN:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Final, final
 
+from trio_tcp.testing.network._keepalive import ROUNDING
 from trio_tcp.testing.network._sending import MASK
 from trio_tcp.testing.network._stage import Stage
 
@@ -50,6 +51,7 @@ class Retransmission:
         "_end",
         "_has_lost",
         "_is_set",
+        "_since",
         "_timer",
         "is_recovering",
     )
@@ -62,6 +64,7 @@ class Retransmission:
         self._has_lost = False
         self._is_set = False
         self._timer = 0
+        self._since: float | None = None  # when it was sent again for the first time
 
     def expect(self) -> None:
         """Learn that something was lost: it, or its acknowledgment, is sent again."""
@@ -72,10 +75,15 @@ class Retransmission:
     def expect_room(self) -> None:
         """Ask for the window, as the word that it is open may be lost.
 
-        A real sender always asks (RFC 9293, 3.8.6.1); this one where anything was lost.
+        A real sender always asks (RFC 9293, 3.8.6.1); this one where anything was lost,
+        or where TCP_USER_TIMEOUT says for how long.
         """
-        if self._has_lost and not self._is_set:
+        if (self._has_lost or self._user_timeout) and not self._is_set:
             self._set()
+
+    @property
+    def _user_timeout(self) -> float:
+        return self._end.keepalive.settings.user_timeout
 
     def _set(self) -> None:
         end = self._end
@@ -85,11 +93,15 @@ class Retransmission:
         wait = min(wait * 2 ** min(self._backoff, 10), LONGEST_WAIT)
         wire = end.host.wire
         acknowledged = end.sending.acknowledged
+        if self._user_timeout and self._since is not None:
+            # As tcp_clamp_rto_to_user_timeout: so that it is over in time.
+            wait = min(wait, max(0.0, self._since + self._user_timeout - wire.now()))
         wire.timeline.at(wire.now() + wait, self._fire, self._timer, acknowledged)
 
     def recover(self) -> None:
         """Learn that everything in flight is acknowledged, or that there is room."""
         self._backoff = 0
+        self._since = None
         self.hear()
 
     def hear(self) -> None:
@@ -108,15 +120,28 @@ class Retransmission:
             return
         if acknowledged != sending.acknowledged:
             self._attempts = self._backoff = 0
+            self._since = None
         self._attempts += 1
         self._backoff += 1
-        if self._attempts > self._retries():
+        if self._is_hopeless():
             end.fail(errno.ETIMEDOUT)
         elif sending.in_flight:
             for sent in list(sending.in_flight):
                 end.emit(sent)
         else:  # a probe of a window that the peer may have opened meanwhile
             end.send_ack(sending.acknowledged - 1 & MASK)
+
+    def _is_hopeless(self) -> bool:
+        """Say whether it is given up, as tcp_write_timeout and tcp_probe_timer do."""
+        now = self._end.host.wire.now()
+        if self._since is None:
+            self._since = now
+        is_out_of_time = now - self._since >= self._user_timeout - ROUNDING
+        if not self._user_timeout:
+            return self._attempts > self._retries()
+        if self._end.is_connecting and self._attempts > self._retries():
+            return True
+        return is_out_of_time
 
     def _retries(self) -> int:
         if self._end.stage is Stage.SYN_SENT:

@@ -7,6 +7,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final, final
 
+from trio_tcp.testing.network._keepalive import KeepaliveSettings
 from trio_tcp.testing.network._os_error import os_error
 
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ _SO_SNDBUF: Final = (socket.SOL_SOCKET, socket.SO_SNDBUF)
 _SO_LINGER: Final = (socket.SOL_SOCKET, socket.SO_LINGER)
 _SO_REUSEADDR: Final = (socket.SOL_SOCKET, socket.SO_REUSEADDR)
 _SO_REUSEPORT: Final = (socket.SOL_SOCKET, getattr(socket, "SO_REUSEPORT", 15))
+_SO_KEEPALIVE: Final = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+# By Linux's numbers, as other systems have other names for some of them.
+_KEEPIDLE: Final = (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", 4))
+_KEEPINTVL: Final = (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPINTVL", 5))
+_KEEPCNT: Final = (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPCNT", 6))
+_USER_TIMEOUT: Final = (socket.IPPROTO_TCP, getattr(socket, "TCP_USER_TIMEOUT", 18))
 _NODELAY: Final = (socket.IPPROTO_TCP, socket.TCP_NODELAY)
 _V6ONLY: Final = (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
@@ -43,8 +50,19 @@ _TOLD: Final[dict[_Key, int | bytes]] = {
     (socket.SOL_SOCKET, socket.SO_TYPE): int(socket.SOCK_STREAM),
     (socket.SOL_SOCKET, SO_PROTOCOL): socket.IPPROTO_TCP,
     (socket.SOL_SOCKET, socket.SO_LINGER): struct.pack("ii", 0, 0),
+    _KEEPIDLE: 7200,
+    _KEEPINTVL: 75,
+    _KEEPCNT: 9,
 }
 """What options are that were not set; others are 0."""
+
+_ALLOWED: Final[dict[_Key, range]] = {
+    _KEEPIDLE: range(1, 32_768),
+    _KEEPINTVL: range(1, 32_768),
+    _KEEPCNT: range(1, 128),
+    _USER_TIMEOUT: range(1 << 31),
+}
+"""The numbers that Linux takes (MAX_TCP_KEEPIDLE and its kin)."""
 
 _LEAST_BUFFER: Final = 2304
 """What SO_RCVBUF and SO_SNDBUF are raised to, in bytes (SOCK_MIN_RCVBUF)."""
@@ -86,6 +104,8 @@ class SocketOptions:
                 self.receive_buffer = size
             else:
                 self.send_buffer = size
+        elif key in _ALLOWED and self._number(value) not in _ALLOWED[key]:
+            raise os_error(errno.EINVAL)
         elif key == _SO_LINGER:
             if isinstance(value, int) or len(bytes(value)) < struct.calcsize("ii"):
                 raise os_error(errno.EINVAL)
@@ -113,6 +133,16 @@ class SocketOptions:
     def no_delay(self) -> bool:
         """TCP_NODELAY."""
         return bool(self._number(self._values.get(_NODELAY, 0)))
+
+    @property
+    def keepalive(self) -> KeepaliveSettings:
+        """SO_KEEPALIVE, what belongs to it, and TCP_USER_TIMEOUT."""
+        idle, interval, count, milliseconds = (
+            self._number(self._values.get(key, _TOLD.get(key, 0)))
+            for key in (_KEEPIDLE, _KEEPINTVL, _KEEPCNT, _USER_TIMEOUT)
+        )
+        is_on = bool(self._number(self._values.get(_SO_KEEPALIVE, 0)))
+        return KeepaliveSettings(is_on, idle, interval, count, milliseconds / 1000)
 
     @property
     def reuse_address(self) -> bool:

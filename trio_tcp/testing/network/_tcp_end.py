@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from trio_tcp.testing.network._acknowledging import Acknowledging
 from trio_tcp.testing.network._direction import Direction
+from trio_tcp.testing.network._keepalive import Keepalive
 from trio_tcp.testing.network._os_error import os_error
 from trio_tcp.testing.network._receiving import Receiving
 from trio_tcp.testing.network._retransmission import Retransmission
@@ -54,6 +55,7 @@ class TcpEnd:
         listening: The socket whose queue it belongs to, if it began with a SYN of the
             peer.
         retransmission: What is done about losses.
+        keepalive: What is done about a silent peer.
         peer_ended_first: The peer's FIN came before ours was sent.
         is_orphan: The program has closed its socket.
         was_opened_here: It began with a SYN of this end.
@@ -71,6 +73,7 @@ class TcpEnd:
         "incoming",
         "is_orphan",
         "is_over",
+        "keepalive",
         "last_arrival",
         "link",
         "listening",
@@ -119,6 +122,7 @@ class TcpEnd:
         self.acknowledging: Acknowledging = Acknowledging(self)
         self._binding = binding
         self.retransmission: Retransmission = Retransmission(self)
+        self.keepalive: Keepalive = Keepalive(self, options.keepalive)
         self.listening: Listening | None = None
         self.peer_ended_first: bool = False
         host.ends[local, remote] = self
@@ -172,6 +176,7 @@ class TcpEnd:
         self.receiving.capacity = options.receive_buffer
         self.sending.capacity = options.send_buffer
         self.sending.no_delay = options.no_delay
+        self.keepalive.take(options.keepalive)
         self._binding.reuse_address = options.reuse_address
         self._binding.reuse_port = options.reuse_port
         self.push()

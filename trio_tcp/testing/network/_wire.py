@@ -107,6 +107,7 @@ class Wire:
         elif passage.held is not None:
             segment.fate = "held back"
             passage.held.segments.append((segment, end))
+            self._tell_of_hold(segment)
         else:
             self._post(segment, receiver, end, passage.delay, passage.every)
         if passage.reset:
@@ -160,6 +161,12 @@ class Wire:
     def _tell_of_loss(self, segment: Segment) -> None:
         for end in self._ends_of(segment):
             end.retransmission.expect()
+
+    def _tell_of_hold(self, segment: Segment) -> None:
+        """Have what is held back sent again, where that decides how long it may be."""
+        for end in self._ends_of(segment):
+            if end.keepalive.settings.user_timeout:
+                end.retransmission.expect()
 
     def leave_peer(self, end: TcpEnd) -> None:
         """Let the other end find out in its time that one is gone without a word."""
