@@ -16,18 +16,20 @@ The layers, each of which imports only from those below it::
     cli                     the command, one file per subcommand
     testing                 memory streams, conformance checks
     _run                    a server as a whole program
-    _open_requester         requests over the next connection when one is lost
     _serve _client          who accepts, who connects
+    _open_requester         requests over the next connection when one is lost
+    _requester              requests of many tasks over one connection
+    _session                a client that goes on when its connection breaks
     _framed _respond        handlers made: of streams, of functions
     _broadcast              one message to many connections
-    _requester              requests of many tasks over one connection
     _exchange               over one connection, requests out and replies in
-    _requests               what was asked, and is not answered
-    _request_window         whose reply a message is
-    _retry_budget           how many requests may be sent again
+    _keeper                 the task that holds one connection of a session
     _clients                a task for each client of a server
+    _requests               what was asked, and is not answered
     _reconnect              connects again: when to try, to wait, to give up
     _server                 the running server: what it tells, how it changes
+    _request_window         whose reply a message is
+    _retry_budget           how many requests may be sent again
     _drain                  its end in order, in stages
     _serve_connection       a handler's failure stays with its connection
     _accept                 which accept errors mean what
@@ -111,6 +113,7 @@ from trio_tcp._events import (
 )
 from trio_tcp._framed import framed
 from trio_tcp._inherited import inherited_listeners, listener_from_fd
+from trio_tcp._keeper import Break
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
@@ -126,6 +129,7 @@ from trio_tcp._run import run_server
 from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
 from trio_tcp._serve_connection import Handler
 from trio_tcp._server import Server, ServerStatistics
+from trio_tcp._session import Session, open_session
 from trio_tcp._session_state import (
     Connecting,
     Ready,
@@ -140,6 +144,7 @@ __all__ = [
     "AcceptResumed",
     "Address",
     "Backoff",
+    "Break",
     "CloseNotifyMissingError",
     "CloseReason",
     "ConnectError",
@@ -190,6 +195,7 @@ __all__ = [
     "ServerStatistics",
     "ServerStopped",
     "ServerSuspended",
+    "Session",
     "SessionState",
     "Stopped",
     "TcpAddress",
@@ -212,6 +218,7 @@ __all__ = [
     "log_events",
     "open_connection",
     "open_requester",
+    "open_session",
     "open_tcp_listeners",
     "open_unix_listener",
     "respond",

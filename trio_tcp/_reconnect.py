@@ -50,6 +50,7 @@ __all__ = [
     "Connect",
     "Prepare",
     "Reconnector",
+    "is_failure",
     "never",
 ]
 
@@ -126,6 +127,7 @@ class Reconnector(Generic[In, Out]):
         self._delays = backoff.delays(self._random)
         self._failures = 0  # in a row
         self._retry_at = -math.inf
+        self._ready_at = math.inf
         self._failures_ever = 0  # each gets a number, so that none is counted twice
         self._probing = trio.Lock()
         self._attempts: set[trio.CancelScope] = set()
@@ -154,6 +156,10 @@ class Reconnector(Generic[In, Out]):
         """
         return await self._states.wait_for(kind)
 
+    def check_running(self) -> None:
+        """Raise what it has stopped with, if it has; as `wait_for`."""
+        self._states.check_running()
+
     def stop(self, error: Exception | None = None) -> None:
         """Make no more attempts; all who wait for a connection get this error.
 
@@ -173,10 +179,11 @@ class Reconnector(Generic[In, Out]):
     async def next(self) -> AsyncGenerator[Connection[In, Out], None]:
         """Try until a connection is there and prepared; it is closed after the block.
 
-        Its end counts as the server's if the connection was broken or closed from the
-        other side, or if the block raises a `ConnectionFault` of it. If the connection
-        has lived for `Backoff.healthy` seconds this is the first failure, otherwise one
-        more. A connection that this side closes while it is whole counts for nothing.
+        Its end counts as the server's failure if the connection was broken or closed
+        from the other side, or if the block raises a `ConnectionFault` of it. That is
+        one more failure in a row, or the first if the server had been `Ready` for
+        `Backoff.healthy` seconds. A connection that this side closes while it is whole
+        counts for nothing.
 
         Raises:
             Exception: it has stopped with this error: a permanent one, or the last
@@ -190,7 +197,6 @@ class Reconnector(Generic[In, Out]):
         """
         prepared = await self._reach()
         connection = prepared.connection
-        ready_at = ended_at = trio.current_time()
         fault: Exception | None = None
         try:
             async with prepared.leave:
@@ -199,20 +205,16 @@ class Reconnector(Generic[In, Out]):
                 except BaseException as error:
                     fault = _fault_of(error, connection.id)
                     raise
-                finally:
-                    ended_at = trio.current_time()
         finally:
             if fault is None and connection.close_reason not in OUR_DOING:
                 fault = _end_of(connection)
             if fault is not None and not self._is_final(fault):
-                lived = ended_at - ready_at
-                is_first = lived >= self._backoff.healthy
-                self._failed(fault, prepared.came_after, is_first=is_first)
+                self._broken(fault, prepared.came_after)
 
     async def _reach(self) -> _Prepared[In, Out]:
         while True:
             await trio.lowlevel.checkpoint()
-            self._states.check_running()
+            self.check_running()
             if isinstance(self.state, Ready):
                 prepared = await self._attempt()
             else:
@@ -241,11 +243,12 @@ class Reconnector(Generic[In, Out]):
             errors = cast("list[Exception]", list(leaves(error)))
             if any(map(self._is_final, errors)):
                 return None
-            if not all(isinstance(leaf, FAILURES) for leaf in errors):
+            if not is_failure(error):
                 raise
-            self._failed(errors[0], came_after, is_first=False)
+            self._failed(errors[0], came_after)
             return None
         if prepared is not None and not isinstance(self.state, Ready | Stopped):
+            self._ready_at = trio.current_time()
             self._states.move(Ready(prepared.connection.id))
         return prepared
 
@@ -270,28 +273,48 @@ class Reconnector(Generic[In, Out]):
             return True
         return False
 
-    def _failed(self, error: Exception, came_after: int, *, is_first: bool) -> None:
-        """Take notice that the server failed, in an attempt or after it.
-
-        Args:
-            error: how.
-            came_after: how many failures were counted before what has failed began.
-            is_first: it had been healthy, so this is the first failure in a row.
-        """
-        if isinstance(self.state, Stopped) or came_after < self._failures_ever:
-            return
-        self._failures_ever += 1
-        if is_first:
-            self._failures = 0
-            self._delays = self._backoff.delays(self._random)
-        else:
+    def _failed(self, error: Exception, came_after: int) -> None:
+        """Count a failed attempt that began after so many failures."""
+        if self._is_news(came_after):
+            self._forget_if_healthy()
             self._failures += 1
+            self._back_off(error)
+
+    def _broken(self, error: Exception, came_after: int) -> None:
+        """Count the end of a connection that was ready after so many failures.
+
+        That of a healthy server is no failure yet: it may be there again at once.
+        """
+        if self._is_news(came_after):
+            if not self._forget_if_healthy():
+                self._failures += 1
+            self._back_off(error)
+
+    def _is_news(self, came_after: int) -> bool:
+        return not isinstance(self.state, Stopped) and came_after == self._failures_ever
+
+    def _forget_if_healthy(self) -> bool:
+        is_ready = isinstance(self.state, Ready)
+        seconds = trio.current_time() - self._ready_at
+        if not is_ready or seconds < self._backoff.healthy:
+            return False
+        self._failures = 0
+        self._delays = self._backoff.delays(self._random)
+        return True
+
+    def _back_off(self, error: Exception) -> None:
+        self._failures_ever += 1
         if self._failures >= self._backoff.max_attempts:
             self.stop(error)
             return
         delay = next(self._delays)
         self._retry_at = trio.current_time() + delay
         self._states.move(Waiting(delay, error))
+
+
+def is_failure(error: BaseException) -> bool:
+    """Say whether an exception is about the server or the network, and nothing else."""
+    return all(isinstance(leaf, FAILURES) for leaf in leaves(error))
 
 
 def _check_opens(connect: object) -> None:
