@@ -77,7 +77,7 @@ class RequesterStatistics:
 class Rules(Generic[In, Out]):
     """How requests and replies belong together, and what is too much, or too long."""
 
-    correlate: Correlate[In, Out] | None
+    correlate: Correlate | None
     is_unsolicited: IsUnsolicited[In] | None
     max_in_flight: float = attrs.field(validator=count)
     max_unsolicited: float = attrs.field(validator=count)
