@@ -194,7 +194,9 @@ class Exchange(Generic[In, Out]):
                         self.stop(drained)
                         await self._deliver()
         except ConnectionFault as fault:
-            self._fault = fault
+            # Those who raise it as their cause need no frames of this task's, which hold
+            # the connection.
+            self._fault = fault.with_traceback(None)
         finally:
             self._requests.send_line = nowhere
             self._timers.close(self)

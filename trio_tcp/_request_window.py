@@ -61,12 +61,12 @@ class Request(Generic[In, Out]):
     def __init__(
         self, message: Out, request_id: Hashable | None, *, is_repeatable: bool
     ) -> None:
-        self.message = message
+        self.message: Out = message
         self.data: bytes | None = None
-        self.id = request_id
-        self.is_repeatable = is_repeatable
-        self.is_sent = False
-        self.is_cancelled = False
+        self.id: Hashable | None = request_id
+        self.is_repeatable: bool = is_repeatable
+        self.is_sent: bool = False
+        self.is_cancelled: bool = False
         self._task: trio.lowlevel.Task | None = None  # while it waits
         self._reply: tuple[In] | None = None
         self._failure: Exception | None = None
