@@ -194,8 +194,7 @@ class Exchange(Generic[In, Out]):
                         self.stop(drained)
                         await self._deliver()
         except ConnectionFault as fault:
-            # Those who raise it as their cause need no frames of this task's, which hold
-            # the connection.
+            # It becomes the cause of others. Its frames would hold the connection.
             self._fault = fault.with_traceback(None)
         finally:
             self._requests.send_line = nowhere

@@ -241,6 +241,39 @@ async def test_what_was_not_sent_when_a_connection_was_lost_was_not_done(
         asker.check(books, repeatable=False)
 
 
+@simulated(seeds=20)
+async def test_a_server_that_has_gone_silent_is_left_in_time(
+    net: VirtualNetwork,
+) -> None:
+    """Though all who asked it have given up, and only their places are still taken."""
+    net.set_links(latency=0.005, jitter=0.01)
+    books, asker = Books(), Asker("asker")
+    server = net.host("server")
+    server.start(partial(books.serve, in_order=True))
+    silences: list[tuple[faults.Fault, Target]] = [
+        (faults.Pause(), server),
+        (faults.Partition(), net.path("client", "server")),
+        (faults.BlackHole(), net.link("server", "client")),
+        (faults.BlackHole(), net.link("client", "server")),
+        (faults.Stall(), net.link("server", "client")),
+    ]
+    silence, on = random.choice(silences)
+
+    async def ask_all() -> None:
+        async with open_requester(in_order=True) as requester:
+            await asker.ask_until_answered(requester.request)
+            with net.inject(silence, on=on), trio.fail_after(REPLY_TIMEOUT + 0.1):
+                async with trio.open_nursery() as nursery:
+                    for _ in range(10):  # more than the window has places
+                        nursery.start_soon(asker.ask, requester.request, 0.5)
+                await requester.wait_for(trio_tcp.Waiting)
+            with trio.fail_after(RECOVERY):
+                await asker.ask_until_answered(requester.request)
+
+    await net.host("client").run(ask_all)
+    asker.check(books, repeatable=False)
+
+
 async def converse(
     net: VirtualNetwork, books: Books, name: str, cut: faults.Cut | None, link: Target
 ) -> trio_tcp.ConnectionStatistics:
