@@ -217,6 +217,22 @@ async def test_a_stop_wakes_those_who_wait_for_the_next_attempt(
     assert closed_at == [2] * 3
 
 
+async def test_a_state_that_is_over_at_once_is_not_missed(
+    autojump_clock: MockClock,
+) -> None:
+    async def wait() -> None:
+        waited.append(await reconnector.wait_for(Waiting))
+
+    waited: list[Waiting] = []
+    async with Door().running() as door, trio.open_nursery() as nursery:
+        reconnector = Reconnector(door.connect, backoff=STEADY)
+        nursery.start_soon(wait)
+        await wait_all_tasks_blocked()
+        await meet(reconnector, "reset")
+        reconnector.stop()  # nobody has run in between
+    assert [state.seconds for state in waited] == [1]
+
+
 async def test_another_user_goes_on_for_one_who_is_cancelled(
     autojump_clock: MockClock,
 ) -> None:

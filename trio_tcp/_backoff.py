@@ -31,9 +31,9 @@ class Backoff:
             ``factor + 1`` times the last delay, so never quite at once. ``"none"``: not
             at all. Full jitter makes the least work in all, and decorrelated jitter
             little more ("Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
-        healthy: seconds that a connection must live, from when it is prepared, before
-            its end is not one more failure in a row, but the first. A server that
-            accepts and then crashes is not healthy.
+        healthy: seconds that the server must be there, from when a connection is
+            prepared, before a failure is not one more in a row, but the first. A
+            server that accepts and then crashes is not healthy.
         max_attempts: failures in a row after which it gives up; `math.inf` never does.
 
     Example::

@@ -130,6 +130,8 @@ class Keeper(Generic[In, Out]):
         assert self._connection is not None
         faults, rest = _split(error, self._connection.id)
         for fault in faults:
+            # Its frames hold the connection, and all that the body had in hand.
+            fault.__traceback__ = None
             if self._fault is None or isinstance(self._fault, IN_ORDER):
                 self._fault = fault
         return rest

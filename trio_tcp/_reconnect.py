@@ -254,7 +254,8 @@ class Reconnector(Generic[In, Out]):
 
     async def _open(self) -> _Prepared[In, Out] | None:
         async with AsyncExitStack() as stack:
-            # Around the block, too, if only to be left after what is entered in it.
+            # For `stop`. What is entered in a scope must be left in it: so the scope is
+            # around the connection as long as there is one, though of no use by then.
             attempt = stack.enter_context(trio.CancelScope())
             self._attempts.add(attempt)
             try:

@@ -1,10 +1,9 @@
 """One connection after another: a client that goes on when its connection breaks.
 
-The loop ``async for connection in session`` is a schedule of its own: its body may be
-left at any moment, in the middle of cancel scopes that the session knows nothing about.
-A connection's context manager must be left in the task that entered it, so each
-connection has a keeper: a task in the session's nursery, which opens it, holds it until
-it is let go, and closes it.
+The body of ``async for connection in session`` can be left at any moment, and from
+inside cancel scopes that the session knows nothing about. But a connection's context
+manager must be left where it was entered. So each connection has a keeper: a task in
+the session's nursery that opens it, holds it until it is let go, and closes it.
 """
 
 from __future__ import annotations
