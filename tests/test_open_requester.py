@@ -218,6 +218,19 @@ async def test_a_server_that_closes_in_order_is_asked_again(
         assert asked.reply == "A"
 
 
+async def test_a_long_goodbye_does_not_hold_up_the_next_connection(
+    autojump_clock: MockClock,
+) -> None:
+    async with asking() as (requester, dial, nursery):
+        there = await dial.accept()
+        asked = await ask(nursery, requester, "x" * 500_000)  # more than is ever read
+        began = trio.current_time()
+        await there.send_eof()
+        await dial.accept()
+        assert trio.current_time() - began <= trio_tcp.Backoff().initial
+        assert asked[0].lost.may_have_been_processed
+
+
 # Giving up ----------------------------------------------------------------------------
 
 

@@ -455,7 +455,7 @@ async def test_a_reply_that_nobody_waits_for_breaks_the_connection(
     async with testing.connection_pair(CODEC) as (here, there):
         async with (
             trio.open_nursery() as nursery,
-            trio_tcp.Requester[str, str](here, correlate=correlate) as requester,
+            trio_tcp.Requester(here, correlate=correlate) as requester,
         ):
             (first,) = await ask(nursery, requester, "1 a")
             await there.send_many(["1 A", reply])

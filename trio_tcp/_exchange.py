@@ -194,7 +194,8 @@ class Exchange(Generic[In, Out]):
                         self.stop(drained)
                         await self._deliver()
         except ConnectionFault as fault:
-            self._fault = fault
+            # It becomes the cause of others. Its frames would hold the connection.
+            self._fault = fault.with_traceback(None)
         finally:
             self._requests.send_line = nowhere
             self._timers.close(self)

@@ -49,7 +49,7 @@ DEFAULT_RETRY_BUDGET = RetryBudget()
 async def open_requester(
     connect: Connect[In, Out],
     *,
-    correlate: Correlate[In, Out] | None = None,
+    correlate: Correlate | None = None,
     is_unsolicited: IsUnsolicited[In] | None = None,
     max_in_flight: float = DEFAULT_MAX_IN_FLIGHT,
     max_unsolicited: float = DEFAULT_MAX_UNSOLICITED,

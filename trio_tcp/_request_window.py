@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable
-from typing import Generic, Protocol, TypeAlias, TypeVar, final
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, final
 
 import trio
 
@@ -24,7 +24,9 @@ __all__ = ["ById", "Correlate", "InOrder", "IsUnsolicited", "Line", "Request", "
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-Correlate: TypeAlias = Callable[[In | Out], Hashable | None]
+# Requests and replies may have different types. Type checkers cannot find two of them
+# in a union of both.
+Correlate: TypeAlias = Callable[[Any], Hashable | None]
 """Finds the id in a request, and in a reply. None: nobody has asked for this."""
 
 IsUnsolicited: TypeAlias = Callable[[In], bool]
@@ -59,12 +61,12 @@ class Request(Generic[In, Out]):
     def __init__(
         self, message: Out, request_id: Hashable | None, *, is_repeatable: bool
     ) -> None:
-        self.message = message
+        self.message: Out = message
         self.data: bytes | None = None
-        self.id = request_id
-        self.is_repeatable = is_repeatable
-        self.is_sent = False
-        self.is_cancelled = False
+        self.id: Hashable | None = request_id
+        self.is_repeatable: bool = is_repeatable
+        self.is_sent: bool = False
+        self.is_cancelled: bool = False
         self._task: trio.lowlevel.Task | None = None  # while it waits
         self._reply: tuple[In] | None = None
         self._failure: Exception | None = None
@@ -209,7 +211,7 @@ class ById(Generic[In, Out]):
 
     __slots__ = ("_correlate", "_requests")
 
-    def __init__(self, correlate: Correlate[In, Out]) -> None:
+    def __init__(self, correlate: Correlate) -> None:
         self._requests: dict[Hashable, Request[In, Out]] = {}
         self._correlate = correlate
 

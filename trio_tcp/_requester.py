@@ -66,7 +66,7 @@ class Requester(Generic[In, Out]):
         self,
         connection: Connection[In, Out],
         *,
-        correlate: Correlate[In, Out] | None = None,
+        correlate: Correlate | None = None,
         is_unsolicited: IsUnsolicited[In] | None = None,
         max_in_flight: float = DEFAULT_MAX_IN_FLIGHT,
         max_unsolicited: float = DEFAULT_MAX_UNSOLICITED,

@@ -77,7 +77,7 @@ class RequesterStatistics:
 class Rules(Generic[In, Out]):
     """How requests and replies belong together, and what is too much, or too long."""
 
-    correlate: Correlate[In, Out] | None
+    correlate: Correlate | None
     is_unsolicited: IsUnsolicited[In] | None
     max_in_flight: float = attrs.field(validator=count)
     max_unsolicited: float = attrs.field(validator=count)
@@ -112,19 +112,19 @@ class Requests(Generic[In, Out]):
     """
 
     def __init__(self, rules: Rules[In, Out]) -> None:
-        self.rules = rules
+        self.rules: Rules[In, Out] = rules
         self.line: Line[In, Out] = deque()
         self.window: Window[In, Out] = (
             InOrder[In, Out](rules.is_unsolicited)
             if rules.correlate is None
             else ById(rules.correlate)
         )
-        self._unsolicited, self.unsolicited = trio.open_memory_channel[In](
-            rules.max_unsolicited
-        )
+        send, receive = trio.open_memory_channel[In](rules.max_unsolicited)
+        self._unsolicited = send
+        self.unsolicited: trio.MemoryReceiveChannel[In] = receive
         self.send_line: Callable[[], None] = nowhere
         self.refusal: Callable[[], Exception] | None = None
-        self.retries = 0
+        self.retries: int = 0
         self._replies = 0
         self._late_replies = 0
         self._unsolicited_dropped = 0

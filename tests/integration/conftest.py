@@ -15,6 +15,7 @@ WITH_FEW_SOCKETS: Final = {
     "test_limits",
     "test_listening",
     "test_plain_sockets",
+    "test_requester",
     "test_slow_reader",
     "test_twisted_peers",
     "test_unix_sockets",
