@@ -59,7 +59,7 @@ async def open_requester_pool(
     connect: Connect[In, Out],
     *,
     size: int,
-    correlate: Correlate[In, Out] | None = None,
+    correlate: Correlate | None = None,
     max_in_flight: float = DEFAULT_MAX_IN_FLIGHT,
     reply_timeout: float = DEFAULT_REPLY_TIMEOUT,
     backoff: Backoff = DEFAULT_BACKOFF,
