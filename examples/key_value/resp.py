@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, Generic, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 import attrs
 
@@ -19,7 +19,7 @@ Out = TypeVar("Out")
 
 @final
 @attrs.frozen
-class Resp(Generic[In, Out]):
+class Resp(codecs.BatchCodec[In, Out]):
     """The codec of one side.
 
     Args:

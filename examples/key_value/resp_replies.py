@@ -79,14 +79,21 @@ class Replies:
             EncodeError: a line end in a `str` or in the text of an error, a number of
                 more than 64 bits, or too many lists in each other.
         """
+        if not isinstance(message, (list, dict)):
+            frame = self._scalar(message)
+            self._check_size(len(frame))
+            return frame
         size = 0
         parts: list[bytes] = []
         for part in self._parts(message, MAX_DEPTH):
             size += len(part)
-            if size > self.max_bytes:
-                raise MessageTooLargeError(size, self.max_bytes, "max_bytes")
+            self._check_size(size)
             parts.append(part)
         return b"".join(parts)
+
+    def _check_size(self, size: int) -> None:
+        if size > self.max_bytes:
+            raise MessageTooLargeError(size, self.max_bytes, "max_bytes")
 
     def _parts(self, reply: Reply, depth: int) -> Iterator[bytes]:
         if not isinstance(reply, list | dict):

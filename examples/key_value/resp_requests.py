@@ -138,6 +138,8 @@ class Requests:
         what the headers say is compared with what was found: an argument with a line
         end in it is left to `decode`.
         """
+        if not data.startswith(b"*", start):
+            return [], start
         # No request in a piece of this size can be too large.
         window = data[start : start + min(codecs.BATCH_BYTES, self.max_bytes)]
         parts = window.split(CRLF)
