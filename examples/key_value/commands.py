@@ -79,6 +79,7 @@ COMMANDS: Final = {
     b"DEL": _command(keys.delete),
     b"EXISTS": _command(keys.exists),
     b"INCR": _command(keys.increment, grows=True),
+    b"INCRBY": _command(keys.increment_by, grows=True),
     b"EXPIRE": _command(keys.expire, grows=True),
     b"TTL": _command(keys.time_to_live),
     b"MGET": _command(keys.get_many),

@@ -72,7 +72,13 @@ def exists(caller: Caller, key: bytes, *keys: bytes) -> int:
 
 def increment(caller: Caller, key: bytes) -> int:
     """INCR key."""
-    value = number(caller.store.get(key) or b"0") + 1
+    return increment_by(caller, key, b"1")
+
+
+def increment_by(caller: Caller, key: bytes, step: bytes) -> int:
+    """INCRBY key step."""
+    before = caller.store.get(key)
+    value = number(step) + (0 if before is None else number(before))
     if value not in SIGNED_64:
         raise CommandError("ERR increment or decrement would overflow")
     caller.store.put(key, b"%d" % value)

@@ -102,9 +102,12 @@ async def test_expire_gives_a_time_and_set_takes_it_away(
 
 
 async def test_numbers_are_counted_up(served: Served) -> None:
-    """INCR, up to 64 bits; what is no number stays."""
+    """INCR and INCRBY, up to 64 bits; what is no number stays."""
     await check(
         served,
+        ("INCRBY b 20", 20),
+        ("INCRBY b -30", -10),
+        ("INCRBY b 1.5", NO_INTEGER),
         ("INCR a", 1),
         ("INCR a", 2),
         ("GET a", b"2"),
@@ -149,7 +152,7 @@ async def test_many_are_asked_for_and_kept_at_once(served: Served) -> None:
             "CLIENT KILL",
             Error("ERR unknown subcommand or wrong number of arguments"),
         ),
-        ("COMMAND COUNT", 20),
+        ("COMMAND COUNT", 21),
         ("COMMAND DOCS", []),
         ("HELLO 4", Error("NOPROTO unsupported protocol version")),
         ("HELLO 2 AUTH a b", Error("ERR syntax error in HELLO")),
