@@ -13,6 +13,7 @@ import trio_tcp
 EXAMPLES: list[trio_tcp.TrioTcpError] = [
     trio_tcp.EncodeError("a line cannot hold a newline"),
     trio_tcp.MessageTooLargeError(10, 5, "max_bytes"),
+    trio_tcp.RequestIdInUseError(7),
     trio_tcp.HalfCloseUnsupportedError("no half-close"),
     trio_tcp.ConnectError("host port 1", (OSError(errno.ECONNREFUSED, "refused"),)),
     trio_tcp.MalformedMessageError("bad checksum"),
@@ -29,6 +30,10 @@ EXAMPLES: list[trio_tcp.TrioTcpError] = [
     trio_tcp.EvictedError(1000, 100.0),
     trio_tcp.ConnectionBroken(errno.ECONNRESET),
     trio_tcp.ConnectionBroken(),
+    trio_tcp.UnexpectedReplyError(),
+    trio_tcp.UnexpectedReplyError(7),
+    trio_tcp.ConnectionLost(may_have_been_processed=True),
+    trio_tcp.ConnectionLost(may_have_been_processed=False),
     trio_tcp.ConnectionClosedError("closed"),
 ]
 

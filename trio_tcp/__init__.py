@@ -16,10 +16,17 @@ The layers, each of which imports only from those below it::
     cli                     the command, one file per subcommand
     testing                 memory streams, conformance checks
     _run                    a server as a whole program
+    _open_requester         requests over the next connection when one is lost
     _serve _client          who accepts, who connects
     _framed _respond        handlers made: of streams, of functions
     _broadcast              one message to many connections
+    _requester              requests of many tasks over one connection
+    _exchange               over one connection, requests out and replies in
+    _requests               what was asked, and is not answered
+    _request_window         whose reply a message is
+    _retry_budget           how many requests may be sent again
     _clients                a task for each client of a server
+    _reconnect              connects again: when to try, to wait, to give up
     _server                 the running server: what it tells, how it changes
     _drain                  its end in order, in stages
     _serve_connection       a handler's failure stays with its connection
@@ -43,11 +50,15 @@ The layers, each of which imports only from those below it::
     _proxy_header           the PROXY header's format
     codecs                  bytes to messages and back; no I/O
     _log_events _events     what happened: in the log, and as records
-    _options _address       timeouts and limits; where the two ends are
+    _options _backoff       timeouts and limits; delays between attempts
+    _validators             what their numbers may be
+    _address                where the two ends are
+    _session_state          what is known about a server
     _errors _nursery        one tree of exceptions; groups of them taken apart
 """
 
 from trio_tcp._address import Address, TcpAddress, UnixAddress
+from trio_tcp._backoff import Backoff
 from trio_tcp._broadcast import broadcast, broadcast_nowait
 from trio_tcp._client import connect_tcp, connect_unix, open_connection
 from trio_tcp._connection import Connection
@@ -57,6 +68,7 @@ from trio_tcp._errors import (
     ConnectionBroken,
     ConnectionClosedError,
     ConnectionFault,
+    ConnectionLost,
     Drained,
     EncodeError,
     EvictedError,
@@ -68,9 +80,11 @@ from trio_tcp._errors import (
     MessageTooLargeError,
     PeerClosed,
     PeerTooSlowError,
+    RequestIdInUseError,
     TlsHandshakeError,
     TrioTcpError,
     TruncatedError,
+    UnexpectedReplyError,
 )
 from trio_tcp._events import (
     AcceptPaused,
@@ -100,29 +114,43 @@ from trio_tcp._inherited import inherited_listeners, listener_from_fd
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
+from trio_tcp._open_requester import ReconnectingRequester, open_requester
 from trio_tcp._options import Limits, Timeouts, Tls
 from trio_tcp._proxy_header import ProxyHeader
 from trio_tcp._proxy_protocol import ProxyProtocol
+from trio_tcp._requester import Requester
+from trio_tcp._requests import RequesterStatistics
 from trio_tcp._respond import respond
+from trio_tcp._retry_budget import RetryBudget
 from trio_tcp._run import run_server
 from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
 from trio_tcp._serve_connection import Handler
 from trio_tcp._server import Server, ServerStatistics
+from trio_tcp._session_state import (
+    Connecting,
+    Ready,
+    SessionState,
+    Stopped,
+    Waiting,
+)
 from trio_tcp._transport import TlsInfo
 
 __all__ = [
     "AcceptPaused",
     "AcceptResumed",
     "Address",
+    "Backoff",
     "CloseNotifyMissingError",
     "CloseReason",
     "ConnectError",
+    "Connecting",
     "Connection",
     "ConnectionBroken",
     "ConnectionClosedError",
     "ConnectionEnded",
     "ConnectionEvent",
     "ConnectionFault",
+    "ConnectionLost",
     "ConnectionOpened",
     "ConnectionRejected",
     "ConnectionStatistics",
@@ -150,12 +178,20 @@ __all__ = [
     "PeerTooSlowError",
     "ProxyHeader",
     "ProxyProtocol",
+    "Ready",
+    "ReconnectingRequester",
+    "RequestIdInUseError",
+    "Requester",
+    "RequesterStatistics",
+    "RetryBudget",
     "Server",
     "ServerResumed",
     "ServerStarted",
     "ServerStatistics",
     "ServerStopped",
     "ServerSuspended",
+    "SessionState",
+    "Stopped",
     "TcpAddress",
     "Timeouts",
     "Tls",
@@ -163,7 +199,9 @@ __all__ = [
     "TlsInfo",
     "TrioTcpError",
     "TruncatedError",
+    "UnexpectedReplyError",
     "UnixAddress",
+    "Waiting",
     "broadcast",
     "broadcast_nowait",
     "connect_tcp",
@@ -173,6 +211,7 @@ __all__ = [
     "listener_from_fd",
     "log_events",
     "open_connection",
+    "open_requester",
     "open_tcp_listeners",
     "open_unix_listener",
     "respond",

@@ -15,6 +15,7 @@ sentence.
 from __future__ import annotations
 
 import os
+from collections.abc import Hashable
 
 import trio
 
@@ -24,6 +25,7 @@ __all__ = [
     "ConnectionBroken",
     "ConnectionClosedError",
     "ConnectionFault",
+    "ConnectionLost",
     "Drained",
     "EncodeError",
     "EvictedError",
@@ -35,9 +37,11 @@ __all__ = [
     "MessageTooLargeError",
     "PeerClosed",
     "PeerTooSlowError",
+    "RequestIdInUseError",
     "TlsHandshakeError",
     "TrioTcpError",
     "TruncatedError",
+    "UnexpectedReplyError",
 ]
 
 
@@ -74,6 +78,26 @@ class MessageTooLargeError(EncodeError):
         return (
             f"this message has {self.size} bytes, more than {self.option} allows "
             f"({self.limit}); nothing was sent"
+        )
+
+
+class RequestIdInUseError(TrioTcpError, ValueError):
+    """A request with this id waits for its reply already, so this one was not sent.
+
+    A request that was cancelled keeps its id, too, until its late reply has come.
+
+    Attributes:
+        id: that both requests have.
+    """
+
+    def __init__(self, id: Hashable) -> None:  # noqa: A002 - what it is called
+        super().__init__(id)
+        self.id = id
+
+    def __str__(self) -> str:
+        return (
+            f"a request with the id {self.id!r} waits for its reply already; "
+            "this one was not sent"
         )
 
 
@@ -212,7 +236,8 @@ class PeerTooSlowError(ConnectionFault, trio.TooSlowError):
 
     Attributes:
         timeout: the name of the timeout: a field of `Timeouts`; ``"proxy_protocol"``
-            for `ProxyProtocol.timeout`.
+            for `ProxyProtocol.timeout`; ``"reply"`` for a requester's
+            ``reply_timeout``.
         seconds: how long the peer was given.
     """
 
@@ -223,10 +248,11 @@ class PeerTooSlowError(ConnectionFault, trio.TooSlowError):
 
     def __str__(self) -> str:
         what = _WAITED_FOR.get(self.timeout, "nothing happened")
-        header = self.timeout == "proxy_protocol"
-        option = "ProxyProtocol.timeout" if header else f"timeouts.{self.timeout}"
+        option = _OPTIONS.get(self.timeout, f"timeouts.{self.timeout}")
         return f"{what} for {self.seconds:g} s ({option})"
 
+
+_OPTIONS = {"proxy_protocol": "ProxyProtocol.timeout", "reply": "reply_timeout"}
 
 _WAITED_FOR = {
     "proxy_protocol": "the PROXY header was not finished",
@@ -236,6 +262,7 @@ _WAITED_FOR = {
     "message": "the peer did not finish its message",
     "write": "the peer took nothing of what was sent",
     "lifetime": "the connection was open",
+    "reply": "no reply came to any request",
 }
 
 
@@ -276,6 +303,50 @@ class ConnectionBroken(ConnectionFault, trio.BrokenResourceError):
             return f"the connection is broken: {os.strerror(self.errno)}"
         reason = "" if self.__cause__ is None else f": {self.__cause__}"
         return f"the connection is broken{reason}"
+
+
+class UnexpectedReplyError(ConnectionFault, trio.BrokenResourceError):
+    """The peer has sent a reply that no request waits for.
+
+    Which reply belongs to which request is not certain any more, so the connection is
+    broken.
+
+    Attributes:
+        id: of the reply, where replies have one; else None.
+    """
+
+    def __init__(self, id: Hashable | None = None) -> None:  # noqa: A002 - as above
+        super().__init__(id)
+        self.id = id
+
+    def __str__(self) -> str:
+        which = "" if self.id is None else f" with the id {self.id!r}"
+        return f"the peer sent a reply{which} that no request waits for"
+
+
+class ConnectionLost(ConnectionFault, trio.BrokenResourceError):
+    """The connection ended before the reply to this request came.
+
+    The ``__cause__`` says how it ended. Its ``connection_id`` is None if the request
+    had no connection yet.
+
+    Attributes:
+        may_have_been_processed: False means that the request was not sent, and can be
+            made again without harm. True means that nobody can know.
+    """
+
+    def __init__(self, may_have_been_processed: bool) -> None:
+        super().__init__(may_have_been_processed)
+        self.may_have_been_processed = may_have_been_processed
+
+    def __str__(self) -> str:
+        cause = "" if self.__cause__ is None else f": {self.__cause__}"
+        outcome = (
+            "was sent, and may have been processed"
+            if self.may_have_been_processed
+            else "was not sent"
+        )
+        return f"the connection ended before a reply came{cause}; the request {outcome}"
 
 
 class ConnectionClosedError(ConnectionFault, trio.ClosedResourceError):

@@ -21,6 +21,7 @@ from trio_tcp._errors import (
     PeerTooSlowError,
     TlsHandshakeError,
     TruncatedError,
+    UnexpectedReplyError,
 )
 from trio_tcp._events import (
     CloseReason,
@@ -225,7 +226,7 @@ def _reason_of(error: Exception) -> CloseReason:
             return CloseReason.EVICTED
         case TruncatedError():
             return CloseReason.TRUNCATED
-        case TlsHandshakeError():
+        case TlsHandshakeError() | UnexpectedReplyError() | MalformedMessageError():
             return CloseReason.PROTOCOL_ERROR
         case _:
             return CloseReason.BROKEN

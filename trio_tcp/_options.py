@@ -8,44 +8,13 @@ from __future__ import annotations
 
 import math
 import ssl
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 
+from trio_tcp._validators import count, duration, rate
+
 __all__ = ["Limits", "Timeouts", "Tls"]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _duration(
-    _instance: object, attribute: attrs.Attribute[float], value: object
-) -> None:
-    """Check for a number of seconds, zero or more."""
-    # Written so that "not a number" is refused too.
-    if not (_is_number(value) and value >= 0):  # type: ignore[operator] # is a number
-        raise ValueError(
-            f"{attribute.name} must be a number of seconds, zero or more, not {value!r}"
-        )
-
-
-def _rate(_instance: object, attribute: attrs.Attribute[float], value: object) -> None:
-    """Check for a number per second, more than zero."""
-    if not (_is_number(value) and value > 0):  # type: ignore[operator] # is a number
-        raise ValueError(
-            f"{attribute.name} must be a number per second, above zero, not {value!r}"
-        )
-
-
-def _count(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Check for a whole number of at least one, or infinity."""
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    if not whole and value != math.inf:
-        raise ValueError(
-            f"{attribute.name} must be a whole number, one or more, "
-            f"or math.inf, not {value!r}"
-        )
 
 
 @attrs.frozen(kw_only=True)
@@ -84,15 +53,15 @@ class Timeouts:
         patient = Timeouts(idle=3600, linger=30)
     """
 
-    connect: float = attrs.field(default=30.0, validator=_duration)
-    handshake: float = attrs.field(default=30.0, validator=_duration)
-    first_message: float = attrs.field(default=60.0, validator=_duration)
-    idle: float = attrs.field(default=600.0, validator=_duration)
-    message: float = attrs.field(default=30.0, validator=_duration)
-    message_rate: float = attrs.field(default=240.0, validator=_rate)
-    write: float = attrs.field(default=60.0, validator=_duration)
-    lifetime: float = attrs.field(default=86_400.0, validator=_duration)
-    linger: float = attrs.field(default=5.0, validator=_duration)
+    connect: float = attrs.field(default=30.0, validator=duration)
+    handshake: float = attrs.field(default=30.0, validator=duration)
+    first_message: float = attrs.field(default=60.0, validator=duration)
+    idle: float = attrs.field(default=600.0, validator=duration)
+    message: float = attrs.field(default=30.0, validator=duration)
+    message_rate: float = attrs.field(default=240.0, validator=rate)
+    write: float = attrs.field(default=60.0, validator=duration)
+    lifetime: float = attrs.field(default=86_400.0, validator=duration)
+    linger: float = attrs.field(default=5.0, validator=duration)
 
 
 @attrs.frozen(kw_only=True)
@@ -124,16 +93,16 @@ class Limits:
         Limits(max_connections=500, when_full="reject", farewell=b"BUSY\r\n")
     """
 
-    max_connections: float = attrs.field(default=10_000, validator=_count)
+    max_connections: float = attrs.field(default=10_000, validator=count)
     when_full: Literal["wait", "reject"] = attrs.field(
         default="wait", validator=attrs.validators.in_(("wait", "reject"))
     )
     farewell: bytes = attrs.field(
         default=b"", validator=attrs.validators.instance_of(bytes)
     )
-    max_per_address: float = attrs.field(default=math.inf, validator=_count)
-    max_accept_rate: float = attrs.field(default=math.inf, validator=_rate)
-    max_buffered_bytes: float = attrs.field(default=256 << 20, validator=_count)
+    max_per_address: float = attrs.field(default=math.inf, validator=count)
+    max_accept_rate: float = attrs.field(default=math.inf, validator=rate)
+    max_buffered_bytes: float = attrs.field(default=256 << 20, validator=count)
 
 
 @attrs.frozen

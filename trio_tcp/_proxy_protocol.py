@@ -17,9 +17,9 @@ import attrs
 
 from trio_tcp._address import Address, TcpAddress
 from trio_tcp._errors import TruncatedError
-from trio_tcp._options import _duration
 from trio_tcp._proxy_header import ProxyHeader, ProxyHeaders
 from trio_tcp._transport import Transport
+from trio_tcp._validators import duration
 from trio_tcp.codecs import Decoder, NeedMore
 
 __all__ = ["ProxyProtocol", "read_proxy_header"]
@@ -95,7 +95,7 @@ class ProxyProtocol:
     """
 
     trusted: tuple[Network, ...] = attrs.field(converter=_networks)
-    timeout: float = attrs.field(default=5.0, validator=_duration)
+    timeout: float = attrs.field(default=5.0, validator=duration)
 
     def trusts(self, peer: Address | None) -> bool:
         """Say if the peer at this address is one of the proxies.

@@ -1,0 +1,325 @@
+"""The engine that connects again: one state of affairs for all who want a connection.
+
+Sessions, requesters and pools differ in what they do with connections. What they share
+is here: when to try, when to wait, when to give up. All of it is about the server, and
+not about one connection, so it is kept once for all users of an engine:
+
+- A server that has not answered since it last failed is asked by one user at a time,
+  each after the delay that the failures so far have earned. Once it answers, everybody
+  may connect at once.
+- What happens to several connections at the same time, as when a server is restarted,
+  is one failure and not several. Each connection remembers which failure it came after:
+  its own end counts only if no other was counted since.
+- The end of everything (`Reconnector.stop`) reaches all who wait, and all who connect.
+
+A connection's context manager may hold nurseries, so it must be left by the task that
+has entered it. `Reconnector.next` therefore does everything in the task of its caller.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
+from typing import Final, Generic, TypeAlias, TypeVar, cast, final
+
+import attrs
+import trio
+
+from trio_tcp._backoff import Backoff
+from trio_tcp._connection import Connection
+from trio_tcp._errors import ConnectionFault, PeerClosed
+from trio_tcp._events import CloseReason
+from trio_tcp._nursery import leaves
+from trio_tcp._session_state import (
+    Connecting,
+    Ready,
+    SessionState,
+    States,
+    StateT,
+    Stopped,
+    Waiting,
+)
+
+__all__ = [
+    "Connect",
+    "Prepare",
+    "Reconnector",
+    "never",
+]
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection[In, Out]]]
+"""What opens a connection, anew at each call: ``partial(connect_tcp, ...)``."""
+
+Prepare: TypeAlias = Callable[[Connection[In, Out]], Awaitable[object]]
+"""What is done with each new connection before anybody else has it, such as a login."""
+
+FAILURES: Final = (
+    OSError,
+    ConnectionFault,
+    trio.BrokenResourceError,  # of a stream below one's own `connect`
+    trio.TooSlowError,  # of `trio.fail_after` in `prepare`
+)
+"""What makes an attempt a failed one. Anything else is a mistake in the program."""
+
+OUR_DOING: Final = (None, CloseReason.CLOSED, CloseReason.DETACHED)
+"""Reasons that say nothing about the server."""
+
+
+def never(_error: Exception) -> bool:
+    """No error is permanent: the default."""
+    return False
+
+
+@attrs.frozen
+class _Prepared(Generic[In, Out]):
+    """A connection, how to leave it, and after how many failures it was ready."""
+
+    connection: Connection[In, Out]
+    leave: AsyncExitStack[bool | None]
+    came_after: int
+
+
+@final
+class Reconnector(Generic[In, Out]):
+    """Makes connections to one server for one or more users, however often it fails.
+
+    It owns nothing: connections belong to the tasks that are in `next`.
+    """
+
+    def __init__(
+        self,
+        connect: Connect[In, Out],
+        *,
+        backoff: Backoff,
+        prepare: Prepare[In, Out] | None = None,
+        is_permanent: Callable[[Exception], bool] = never,
+        random: random.Random | None = None,
+    ) -> None:
+        """Prepare to connect; nothing is done before `next`.
+
+        Args:
+            connect: is called for each attempt, so a name is looked up each time.
+            backoff: how long to wait between attempts.
+            prepare: is run with each new connection. Its failure is the attempt's.
+            is_permanent: says of what made an attempt fail, or a connection end,
+                whether to stop with this error.
+            random: for jitter; by default one that the module `random` seeds.
+
+        Raises:
+            TypeError: ``connect`` is a connection, not what opens one.
+        """
+        _check_opens(connect)
+        self._connect = connect
+        self._backoff = backoff
+        self._prepare = prepare
+        self._is_permanent = is_permanent
+        self._random = random or _seeded()
+        self._delays = backoff.delays(self._random)
+        self._failures = 0  # in a row
+        self._retry_at = -math.inf
+        self._failures_ever = 0  # each gets a number, so that none is counted twice
+        self._probing = trio.Lock()
+        self._attempts: set[trio.CancelScope] = set()
+        self._states = States()
+
+    # States
+
+    @property
+    def state(self) -> SessionState:
+        """What is known about the server."""
+        return self._states.current
+
+    def states(self) -> AsyncIterator[SessionState]:
+        """Iterate over the state as it is and each that follows; `Stopped` is the last.
+
+        None is left out, however short it was or slow the iteration is.
+        """
+        return self._states.iterate()
+
+    async def wait_for(self, kind: type[StateT]) -> StateT:
+        """Wait until the state is of this kind, and return it, even if it is over soon.
+
+        Raises:
+            Exception: it stopped with this error, so what is waited for cannot come.
+            trio.ClosedResourceError: likewise, as this side has closed it.
+        """
+        return await self._states.wait_for(kind)
+
+    def stop(self, error: Exception | None = None) -> None:
+        """Make no more attempts; all who wait for a connection get this error.
+
+        Connections that are ready are left alone. Stopping again changes nothing.
+
+        Args:
+            error: None means that this side is closed: `trio.ClosedResourceError`.
+        """
+        if not isinstance(self.state, Stopped):
+            self._states.move(Stopped(error))
+            for attempt in self._attempts:
+                attempt.cancel()
+
+    # Connections
+
+    @asynccontextmanager
+    async def next(self) -> AsyncGenerator[Connection[In, Out], None]:
+        """Try until a connection is there and prepared; it is closed after the block.
+
+        Its end counts as the server's if the connection was broken or closed from the
+        other side, or if the block raises a `ConnectionFault` of it. If the connection
+        has lived for `Backoff.healthy` seconds this is the first failure, otherwise one
+        more. A connection that this side closes while it is whole counts for nothing.
+
+        Raises:
+            Exception: it has stopped with this error: a permanent one, or the last
+                before it gave up. What ``connect`` and ``prepare`` raise that is no
+                failure of a connection leaves as itself, and stops nothing.
+            trio.ClosedResourceError: it was stopped without an error.
+            BaseException: what the block raises, as itself.
+
+        Cancellation:
+            At any moment; what was open is closed. Another user goes on in its place.
+        """
+        prepared = await self._reach()
+        connection = prepared.connection
+        ready_at = ended_at = trio.current_time()
+        fault: Exception | None = None
+        try:
+            async with prepared.leave:
+                try:
+                    yield connection
+                except BaseException as error:
+                    fault = _fault_of(error, connection.id)
+                    raise
+                finally:
+                    ended_at = trio.current_time()
+        finally:
+            if fault is None and connection.close_reason not in OUR_DOING:
+                fault = _end_of(connection)
+            if fault is not None and not self._is_final(fault):
+                lived = ended_at - ready_at
+                is_first = lived >= self._backoff.healthy
+                self._failed(fault, prepared.came_after, is_first=is_first)
+
+    async def _reach(self) -> _Prepared[In, Out]:
+        while True:
+            await trio.lowlevel.checkpoint()
+            self._states.check_running()
+            if isinstance(self.state, Ready):
+                prepared = await self._attempt()
+            else:
+                async with self._probing:
+                    prepared = await self._probe()
+            if prepared is not None:
+                return prepared
+
+    async def _probe(self) -> _Prepared[In, Out] | None:
+        """Ask a server that may be down, when it is time; None if there is news."""
+        with trio.move_on_at(self._retry_at):
+            while not isinstance(self.state, Ready | Stopped):
+                await self._states.wait_for_next()
+        if isinstance(self.state, Ready | Stopped):
+            return None
+        error = self.state.error
+        self._states.move(Connecting(self._failures + 1, error))
+        return await self._attempt()
+
+    async def _attempt(self) -> _Prepared[In, Out] | None:
+        """Make a connection and prepare it; None if that failed, or all is stopped."""
+        came_after = self._failures_ever
+        try:
+            prepared = await self._open()
+        except Exception as error:
+            errors = cast("list[Exception]", list(leaves(error)))
+            if any(map(self._is_final, errors)):
+                return None
+            if not all(isinstance(leaf, FAILURES) for leaf in errors):
+                raise
+            self._failed(errors[0], came_after, is_first=False)
+            return None
+        if prepared is not None and not isinstance(self.state, Ready | Stopped):
+            self._states.move(Ready(prepared.connection.id))
+        return prepared
+
+    async def _open(self) -> _Prepared[In, Out] | None:
+        async with AsyncExitStack() as stack:
+            # Around the block, too, if only to be left after what is entered in it.
+            attempt = stack.enter_context(trio.CancelScope())
+            self._attempts.add(attempt)
+            try:
+                connection = await stack.enter_async_context(self._connect())
+                if self._prepare is not None:
+                    await self._prepare(connection)
+            finally:
+                self._attempts.discard(attempt)
+            if not attempt.cancel_called:
+                return _Prepared(connection, stack.pop_all(), self._failures_ever)
+        return None
+
+    def _is_final(self, error: Exception) -> bool:
+        if self._is_permanent(error):
+            self.stop(error)
+            return True
+        return False
+
+    def _failed(self, error: Exception, came_after: int, *, is_first: bool) -> None:
+        """Take notice that the server failed, in an attempt or after it.
+
+        Args:
+            error: how.
+            came_after: how many failures were counted before what has failed began.
+            is_first: it had been healthy, so this is the first failure in a row.
+        """
+        if isinstance(self.state, Stopped) or came_after < self._failures_ever:
+            return
+        self._failures_ever += 1
+        if is_first:
+            self._failures = 0
+            self._delays = self._backoff.delays(self._random)
+        else:
+            self._failures += 1
+        if self._failures >= self._backoff.max_attempts:
+            self.stop(error)
+            return
+        delay = next(self._delays)
+        self._retry_at = trio.current_time() + delay
+        self._states.move(Waiting(delay, error))
+
+
+def _check_opens(connect: object) -> None:
+    if isinstance(connect, AbstractAsyncContextManager) or not callable(connect):
+        raise TypeError(
+            "connect must be a function without arguments that opens a connection each "
+            f"time it is called, such as functools.partial(connect_tcp, ...), "
+            f"not {connect!r}"
+        )
+
+
+def _seeded() -> random.Random:
+    """Return a generator that ``random.seed`` decides on, so that runs can repeat."""
+    return random.Random(random.getrandbits(64))
+
+
+def _fault_of(error: BaseException, connection_id: int) -> ConnectionFault | None:
+    """Find what an exception says about this connection, if anything."""
+    for leaf in leaves(error):
+        if isinstance(leaf, ConnectionFault) and leaf.connection_id == connection_id:
+            return leaf
+    return None
+
+
+def _end_of(connection: Connection[In, Out]) -> Exception:
+    """Return the error by which a connection ended: `PeerClosed` has none."""
+    if isinstance(connection.close_error, Exception):
+        return connection.close_error
+    closed = PeerClosed("the peer has closed")
+    closed.connection_id = connection.id
+    return closed

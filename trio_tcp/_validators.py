@@ -1,0 +1,68 @@
+"""What the numbers in a configuration may be: validators for `attrs`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+
+__all__ = ["amount", "count", "duration", "factor", "rate", "span"]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def duration(
+    _instance: object, attribute: attrs.Attribute[float], value: object
+) -> None:
+    """Check for a number of seconds, zero or more."""
+    # Written so that "not a number" is refused too.
+    if not (_is_number(value) and value >= 0):  # type: ignore[operator] # is a number
+        raise ValueError(
+            f"{attribute.name} must be a number of seconds, zero or more, not {value!r}"
+        )
+
+
+def span(_instance: object, attribute: attrs.Attribute[float], value: object) -> None:
+    """Check for a number of seconds, more than zero, and not infinite."""
+    if not (_is_number(value) and 0 < value < math.inf):  # type: ignore[operator] # as above
+        raise ValueError(
+            f"{attribute.name} must be a number of seconds, above zero and finite, "
+            f"not {value!r}"
+        )
+
+
+def factor(_instance: object, attribute: attrs.Attribute[float], value: object) -> None:
+    """Check for a number by which something grows: one or more, and not infinite."""
+    if not (_is_number(value) and 1 <= value < math.inf):  # type: ignore[operator] # as above
+        raise ValueError(
+            f"{attribute.name} must be a number, one or more and finite, not {value!r}"
+        )
+
+
+def rate(_instance: object, attribute: attrs.Attribute[float], value: object) -> None:
+    """Check for a number per second, more than zero."""
+    if not (_is_number(value) and value > 0):  # type: ignore[operator] # as above
+        raise ValueError(
+            f"{attribute.name} must be a number per second, above zero, not {value!r}"
+        )
+
+
+def amount(_instance: object, attribute: attrs.Attribute[float], value: object) -> None:
+    """Check for a number, zero or more."""
+    if not (_is_number(value) and value >= 0):  # type: ignore[operator] # as above
+        raise ValueError(
+            f"{attribute.name} must be a number, zero or more, not {value!r}"
+        )
+
+
+def count(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Check for a whole number of at least one, or infinity."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if not whole and value != math.inf:
+        raise ValueError(
+            f"{attribute.name} must be a whole number, one or more, "
+            f"or math.inf, not {value!r}"
+        )
