@@ -16,6 +16,7 @@ The layers, each of which imports only from those below it::
     cli                     the command, one file per subcommand
     testing                 memory streams, conformance checks
     _run                    a server as a whole program
+    _pool                   connections to one server, lent to many tasks
     _open_requester         requests over the next connection when one is lost
     _serve _client          who accepts, who connects
     _framed _respond        handlers made: of streams, of functions
@@ -27,6 +28,7 @@ The layers, each of which imports only from those below it::
     _retry_budget           how many requests may be sent again
     _clients                a task for each client of a server
     _reconnect              connects again: when to try, to wait, to give up
+    _pooled                 one connection of a pool: may another task have it?
     _server                 the running server: what it tells, how it changes
     _drain                  its end in order, in stages
     _serve_connection       a handler's failure stays with its connection
@@ -54,6 +56,7 @@ The layers, each of which imports only from those below it::
     _validators             what their numbers may be
     _address                where the two ends are
     _session_state          what is known about a server
+    _waiting_line           first come, first served
     _errors _nursery        one tree of exceptions; groups of them taken apart
 """
 
@@ -80,6 +83,7 @@ from trio_tcp._errors import (
     MessageTooLargeError,
     PeerClosed,
     PeerTooSlowError,
+    PoolClosedError,
     RequestIdInUseError,
     TlsHandshakeError,
     TrioTcpError,
@@ -116,6 +120,8 @@ from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
 from trio_tcp._open_requester import ReconnectingRequester, open_requester
 from trio_tcp._options import Limits, Timeouts, Tls
+from trio_tcp._pool import Pool, PoolStatistics, open_pool
+from trio_tcp._pooled import DiscardReason
 from trio_tcp._proxy_header import ProxyHeader
 from trio_tcp._proxy_protocol import ProxyProtocol
 from trio_tcp._requester import Requester
@@ -154,6 +160,7 @@ __all__ = [
     "ConnectionOpened",
     "ConnectionRejected",
     "ConnectionStatistics",
+    "DiscardReason",
     "DrainReport",
     "DrainStarted",
     "Drained",
@@ -176,6 +183,9 @@ __all__ = [
     "Observer",
     "PeerClosed",
     "PeerTooSlowError",
+    "Pool",
+    "PoolClosedError",
+    "PoolStatistics",
     "ProxyHeader",
     "ProxyProtocol",
     "Ready",
@@ -211,6 +221,7 @@ __all__ = [
     "listener_from_fd",
     "log_events",
     "open_connection",
+    "open_pool",
     "open_requester",
     "open_tcp_listeners",
     "open_unix_listener",

@@ -74,6 +74,7 @@ class Connection(
         "_journal",
         "_outgoing",
         "_proxy_header",
+        "_receives_cancelled",
         "_transport",
     )
 
@@ -116,6 +117,7 @@ class Connection(
         )
         self._proxy_header = proxy_header
         self._calls = 0
+        self._receives_cancelled = 0  # a pool asks: an answer may still be to come
         self._journal.report_opened()
 
     def __repr__(self) -> str:
@@ -155,13 +157,17 @@ class Connection(
         """As `receive`, but for the end of the iteration."""
         return self._receive(StopAsyncIteration)
 
-    async def _receive(self, end: type[Exception]) -> In_co:  # noqa: C901 - see below
+    async def _receive(self, end: type[Exception]) -> In_co:  # noqa: C901, PLR0912 - see below
         """Receive a message, or raise this at the end.
 
         The methods above only pass it on: another coroutine around it would cost each
         message some time, and each idle connection some memory.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        except trio.Cancelled:
+            self._receives_cancelled += 1
+            raise
         incoming = self._incoming
         if incoming.receiving:
             raise trio.BusyResourceError("another task is receiving already")
@@ -186,6 +192,9 @@ class Connection(
             raise
         except ConnectionFault as error:
             self._ending.note(error)
+            raise
+        except trio.Cancelled:
+            self._receives_cancelled += 1
             raise
         finally:
             incoming.receiving = False

@@ -37,6 +37,7 @@ __all__ = [
     "MessageTooLargeError",
     "PeerClosed",
     "PeerTooSlowError",
+    "PoolClosedError",
     "RequestIdInUseError",
     "TlsHandshakeError",
     "TrioTcpError",
@@ -127,6 +128,10 @@ class ConnectError(TrioTcpError, OSError):
 
     def __str__(self) -> str:
         return f"could not connect to {self.target}: {self.strerror}"
+
+
+class PoolClosedError(TrioTcpError, trio.ClosedResourceError):
+    """The block of `open_pool` is over, and so are the pool's connections."""
 
 
 # The other side, and the network between -------------------------------------------

@@ -50,7 +50,9 @@ __all__ = [
     "Connect",
     "Prepare",
     "Reconnector",
+    "check_connect",
     "never",
+    "seeded",
 ]
 
 In = TypeVar("In")
@@ -117,16 +119,17 @@ class Reconnector(Generic[In, Out]):
         Raises:
             TypeError: ``connect`` is a connection, not what opens one.
         """
-        _check_opens(connect)
+        check_connect(connect)
         self._connect = connect
         self._backoff = backoff
         self._prepare = prepare
         self._is_permanent = is_permanent
-        self._random = random or _seeded()
+        self._random = random or seeded()
         self._delays = backoff.delays(self._random)
         self._failures = 0  # in a row
         self._retry_at = -math.inf
         self._failures_ever = 0  # each gets a number, so that none is counted twice
+        self._vouched_for: set[int] = set()
         self._probing = trio.Lock()
         self._attempts: set[trio.CancelScope] = set()
         self._states = States()
@@ -169,6 +172,16 @@ class Reconnector(Generic[In, Out]):
 
     # Connections
 
+    def vouch_for(self, connection_id: int) -> None:
+        """Say that the server is healthy, whatever becomes of this connection.
+
+        For connections that are used more than once: one that has served well may end
+        at any time, and nobody is to wait for another because of that. Failures before
+        are forgotten.
+        """
+        self._vouched_for.add(connection_id)
+        self._forget_failures()
+
     @asynccontextmanager
     async def next(self) -> AsyncGenerator[Connection[In, Out], None]:
         """Try until a connection is there and prepared; it is closed after the block.
@@ -204,7 +217,9 @@ class Reconnector(Generic[In, Out]):
         finally:
             if fault is None and connection.close_reason not in OUR_DOING:
                 fault = _end_of(connection)
-            if fault is not None and not self._is_final(fault):
+            is_excused = connection.id in self._vouched_for
+            self._vouched_for.discard(connection.id)
+            if fault is not None and not self._is_final(fault) and not is_excused:
                 lived = ended_at - ready_at
                 is_first = lived >= self._backoff.healthy
                 self._failed(fault, prepared.came_after, is_first=is_first)
@@ -282,8 +297,7 @@ class Reconnector(Generic[In, Out]):
             return
         self._failures_ever += 1
         if is_first:
-            self._failures = 0
-            self._delays = self._backoff.delays(self._random)
+            self._forget_failures()
         else:
             self._failures += 1
         if self._failures >= self._backoff.max_attempts:
@@ -293,8 +307,17 @@ class Reconnector(Generic[In, Out]):
         self._retry_at = trio.current_time() + delay
         self._states.move(Waiting(delay, error))
 
+    def _forget_failures(self) -> None:
+        self._failures = 0
+        self._delays = self._backoff.delays(self._random)
 
-def _check_opens(connect: object) -> None:
+
+def check_connect(connect: object) -> None:
+    """Check what a user gives to connect with.
+
+    Raises:
+        TypeError: it is a connection, not what opens one.
+    """
     if isinstance(connect, AbstractAsyncContextManager) or not callable(connect):
         raise TypeError(
             "connect must be a function without arguments that opens a connection each "
@@ -303,7 +326,7 @@ def _check_opens(connect: object) -> None:
         )
 
 
-def _seeded() -> random.Random:
+def seeded() -> random.Random:
     """Return a generator that ``random.seed`` decides on, so that runs can repeat."""
     return random.Random(random.getrandbits(64))
 

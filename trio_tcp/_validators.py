@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-__all__ = ["amount", "count", "duration", "factor", "rate", "span"]
+__all__ = ["amount", "count", "duration", "factor", "rate", "span", "whole"]
 
 
 def _is_number(value: object) -> bool:
@@ -65,4 +65,12 @@ def count(_instance: object, attribute: attrs.Attribute[Any], value: object) -> 
         raise ValueError(
             f"{attribute.name} must be a whole number, one or more, "
             f"or math.inf, not {value!r}"
+        )
+
+
+def whole(_instance: object, attribute: attrs.Attribute[int], value: object) -> None:
+    """Check for a whole number of at least one, and not infinite."""
+    if not (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        raise ValueError(
+            f"{attribute.name} must be a whole number, one or more, not {value!r}"
         )
