@@ -44,20 +44,23 @@ def put(caller: Caller, key: bytes, value: bytes, *options: bytes) -> str | Nil:
 
 def _options_of_set(options: tuple[bytes, ...]) -> tuple[float | None, bytes | None]:
     """Return after how many seconds it expires, and whether it must exist or not."""
-    seconds = condition = None
+    unit = time = condition = None
     left = iter(options)
     for option in left:
         match option.upper():
-            case b"EX" | b"PX" as unit if seconds is None:
-                count = number(next(left, b""))
-                if count <= 0:
-                    raise CommandError("ERR invalid expire time in 'set' command")
-                seconds = count / (1 if unit == b"EX" else MILLISECONDS)
-            case b"NX" | b"XX" as wanted if condition in (None, wanted):
-                condition = wanted
+            case b"EX" | b"PX" as said if unit in (None, said):
+                unit, time = said, next(left, None)
+                if time is None:
+                    raise CommandError(SYNTAX_ERROR)
+            case b"NX" | b"XX" as said if condition in (None, said):
+                condition = said
             case _:
                 raise CommandError(SYNTAX_ERROR)
-    return seconds, condition
+    if time is None:
+        return None, condition
+    if (count := number(time)) <= 0:
+        raise CommandError("ERR invalid expire time in 'set' command")
+    return count / (1 if unit == b"EX" else MILLISECONDS), condition
 
 
 def delete(caller: Caller, key: bytes, *keys: bytes) -> int:

@@ -58,7 +58,7 @@ async def test_set_can_be_made_to_depend_on_what_is_there(served: Served) -> Non
         ("SET a 4 NX XX", SYNTAX),
         ("SET a 4 EX 1 PX 1", SYNTAX),
         ("SET a 4 WHAT", SYNTAX),
-        ("SET a 4 EX", NO_INTEGER),
+        ("SET a 4 EX", SYNTAX),
         ("SET a 4 EX 1.5", NO_INTEGER),
         ("SET a 4 EX 0", Error("ERR invalid expire time in 'set' command")),
         ("GET a", b"3"),
