@@ -26,6 +26,10 @@ The layers, each of which imports only from those below it::
     _requests               what was asked, and is not answered
     _request_window         whose reply a message is
     _retry_budget           how many requests may be sent again
+    _heartbeat              a dead peer, noticed in a known time
+    _pump                   messages received a little ahead
+    _concurrently           several requests of one connection at once,
+    _request_errors         and which errors are replied to
     _clients                a task for each client of a server
     _reconnect              connects again: when to try, to wait, to give up
     _pooled                 one connection of a pool: may another task have it?
@@ -114,12 +118,13 @@ from trio_tcp._events import (
     ServerSuspended,
 )
 from trio_tcp._framed import framed
+from trio_tcp._heartbeat import heartbeat
 from trio_tcp._inherited import inherited_listeners, listener_from_fd
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
 from trio_tcp._open_requester import ReconnectingRequester, open_requester
-from trio_tcp._options import Limits, Timeouts, Tls
+from trio_tcp._options import Concurrency, Limits, Timeouts, Tls
 from trio_tcp._pool import Pool, PoolStatistics, open_pool
 from trio_tcp._pooled import DiscardReason
 from trio_tcp._proxy_header import ProxyHeader
@@ -148,6 +153,7 @@ __all__ = [
     "Backoff",
     "CloseNotifyMissingError",
     "CloseReason",
+    "Concurrency",
     "ConnectError",
     "Connecting",
     "Connection",
@@ -217,6 +223,7 @@ __all__ = [
     "connect_tcp",
     "connect_unix",
     "framed",
+    "heartbeat",
     "inherited_listeners",
     "listener_from_fd",
     "log_events",

@@ -242,7 +242,7 @@ class PeerTooSlowError(ConnectionFault, trio.TooSlowError):
     Attributes:
         timeout: the name of the timeout: a field of `Timeouts`; ``"proxy_protocol"``
             for `ProxyProtocol.timeout`; ``"reply"`` for a requester's
-            ``reply_timeout``.
+            ``reply_timeout``; ``"heartbeat"`` for that of `heartbeat`.
         seconds: how long the peer was given.
     """
 
@@ -253,13 +253,18 @@ class PeerTooSlowError(ConnectionFault, trio.TooSlowError):
 
     def __str__(self) -> str:
         what = _WAITED_FOR.get(self.timeout, "nothing happened")
-        option = _OPTIONS.get(self.timeout, f"timeouts.{self.timeout}")
+        option = _NOT_OF_TIMEOUTS.get(self.timeout, f"timeouts.{self.timeout}")
         return f"{what} for {self.seconds:g} s ({option})"
 
 
-_OPTIONS = {"proxy_protocol": "ProxyProtocol.timeout", "reply": "reply_timeout"}
+_NOT_OF_TIMEOUTS = {
+    "proxy_protocol": "ProxyProtocol.timeout",
+    "reply": "reply_timeout",
+    "heartbeat": "within of heartbeat",
+}
 
 _WAITED_FOR = {
+    "heartbeat": "the peer gave no sign of life",
     "proxy_protocol": "the PROXY header was not finished",
     "handshake": "the TLS handshake was not finished",
     "first_message": "the peer began no message",

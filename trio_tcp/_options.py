@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import ssl
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
 from trio_tcp._validators import count, duration, rate
 
-__all__ = ["Limits", "Timeouts", "Tls"]
+__all__ = ["Concurrency", "Limits", "Timeouts", "Tls"]
 
 
 @attrs.frozen(kw_only=True)
@@ -103,6 +103,46 @@ class Limits:
     max_per_address: float = attrs.field(default=math.inf, validator=count)
     max_accept_rate: float = attrs.field(default=math.inf, validator=rate)
     max_buffered_bytes: float = attrs.field(default=256 << 20, validator=count)
+
+
+def _at_least(minimum: int) -> Any:  # noqa: ANN401 - attrs has no name for its type
+    """Make a validator of whole numbers."""
+
+    def check(
+        _instance: object, attribute: attrs.Attribute[int], value: object
+    ) -> None:
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if not (is_whole and value >= minimum):  # type: ignore[operator] # is a number
+            raise ValueError(
+                f"{attribute.name} must be a whole number, {minimum} or more, "
+                f"not {value!r}"
+            )
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class Concurrency:
+    """How many requests of one connection `respond` has in hand at once.
+
+    Attributes:
+        limit: that the function works at.
+        queue: how many more are read, and wait: to be worked at or, in order, with a
+            finished reply for the one before it.
+        replies: ``"in_order"``: of the requests, for protocols where that says which
+            reply is whose. ``"as_ready"``: for those where the messages say so. No
+            request waits for the reply to another.
+
+    Example::
+
+        Concurrency(limit=8, queue=100, replies="as_ready")
+    """
+
+    limit: int = attrs.field(validator=_at_least(1))
+    queue: int = attrs.field(default=0, validator=_at_least(0))
+    replies: Literal["in_order", "as_ready"] = attrs.field(
+        default="in_order", validator=attrs.validators.in_(("in_order", "as_ready"))
+    )
 
 
 @attrs.frozen

@@ -37,6 +37,7 @@ class Patience:
         timeouts: how long each may run. Use `replace` to change them.
         awaits_first: the peer has begun no message yet, and is to.
         waiting: a task waits to receive: the clocks run.
+        is_at_work: this side has something to say, so that silence is not the peer's.
         deadline: the earliest of the clocks; see `Timer`.
         looked_at: see `Timer`.
     """
@@ -56,6 +57,7 @@ class Patience:
         "_timers",
         "awaits_first",
         "deadline",
+        "is_at_work",
         "looked_at",
         "timeouts",
         "waiting",
@@ -72,6 +74,7 @@ class Patience:
         self.timeouts = timeouts
         self.awaits_first = awaits_first
         self.waiting = False
+        self.is_at_work = False
         self._timers = timers
         self.deadline: float = math.inf
         self.looked_at: float = math.inf
@@ -166,6 +169,18 @@ class Patience:
         if self.waiting:
             self._idle_since = self._timers.now()
 
+    def begin_work(self) -> None:
+        """Note that this side is at work for the peer, which may be silent meanwhile.
+
+        Only where somebody receives at the same time: otherwise the clocks stand still.
+        """
+        self.is_at_work = True
+
+    def end_work(self) -> None:
+        """Note that it is the peer's turn again."""
+        self.is_at_work = False
+        self.note_sent()
+
     def replace(self, timeouts: Timeouts) -> None:
         """Replace the timeouts, also for a wait that is going on."""
         self.timeouts = timeouts
@@ -221,6 +236,8 @@ class Patience:
         elif self.awaits_first and not self._held and self._first_deadline() <= now:
             self._give_up("first_message", timeouts.first_message)
             return
+        elif self.is_at_work:
+            self._idle_since = now
         elif self._idle_since + timeouts.idle <= now:
             self._give_up("idle", timeouts.idle)
             return

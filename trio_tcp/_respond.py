@@ -17,6 +17,7 @@ from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar, final, ove
 
 import trio
 
+from trio_tcp._concurrently import Policy, Requests
 from trio_tcp._connection import Connection
 from trio_tcp._errors import (
     ConnectionFault,
@@ -24,7 +25,9 @@ from trio_tcp._errors import (
     MalformedMessageError,
     PeerClosed,
 )
+from trio_tcp._options import Concurrency
 from trio_tcp._outgoing import HIGH_WATER_BYTES
+from trio_tcp._request_errors import OnError, is_final, is_of
 from trio_tcp._serve_connection import Handler
 from trio_tcp._transport import READ_BYTES
 from trio_tcp.codecs import NEED_MORE, NeedMore
@@ -33,9 +36,6 @@ __all__ = ["respond"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-OnError: TypeAlias = Callable[[Exception, In | None], Out | None]
-"""Turns an exception, and the request that it is about, into a reply."""
 
 Bind: TypeAlias = Callable[[Connection[Any, Any]], Callable[[Any], Any]]
 """Makes a function of a request alone, for one connection."""
@@ -57,6 +57,9 @@ def respond(
     function: Callable[[In], Awaitable[Out | None]],
     *,
     on_error: OnError[In, Out] | None = None,
+    concurrency: Concurrency | None = None,
+    shed: Callable[[In], Out | None] | None = None,
+    deadline: Callable[[In], float | None] | None = None,
 ) -> Handler[In, Out]: ...
 
 
@@ -65,6 +68,9 @@ def respond(
     function: Callable[[In, Connection[In, Out]], Awaitable[Out | None]],
     *,
     on_error: OnError[In, Out] | None = None,
+    concurrency: Concurrency | None = None,
+    shed: Callable[[In], Out | None] | None = None,
+    deadline: Callable[[In], float | None] | None = None,
 ) -> Handler[In, Out]: ...
 
 
@@ -88,13 +94,17 @@ def respond(
     function: Callable[..., Any],
     *,
     on_error: OnError[Any, Any] | None = None,
+    concurrency: Concurrency | None = None,
+    shed: Callable[[Any], Any] | None = None,
+    deadline: Callable[[Any], float | None] | None = None,
 ) -> Handler[Any, Any]:
     """Make a handler of a function that answers one request.
 
     Replies go out in the order of the requests; the next request of a connection is not
-    looked at before the last is answered. Those of different connections do not wait
-    for each other, except that a plain function holds up everything while it runs, as
-    any code does that does not await.
+    looked at before the last is answered, unless ``concurrency`` lets an async function
+    have several. Those of different connections do not wait for each other, except that
+    a plain function holds up everything while it runs, as any code does that does not
+    await.
 
     A plain function is the fastest way to serve: it is called where the bytes arrive,
     without waking a task. At most 64 requests of one connection are answered before
@@ -111,13 +121,24 @@ def respond(
             is no reply, and the next request follows. Without it, or if it raises, the
             exception leaves the handler, and the connection ends. Errors of the
             connection itself do that in any case.
+        concurrency: how many requests of one connection may be under way at once, and
+            whether their replies keep their order; for an async function. What fails
+            the connection cancels them all; at the peer's end, and while a server
+            drains, they finish.
+        shed: ``request -> reply``, plain: answers at once what exceeds ``concurrency``,
+            or comes too late. Without it, no more is read than may be in hand.
+        deadline: ``request -> seconds``, plain: for how long from now on its reply is
+            wanted, as the request says; None is for ever. After that the function is
+            cancelled, or not called at all, and ``shed`` replies.
 
     Returns:
         A handler, for `serve_tcp` and its kin.
 
     Raises:
-        TypeError: the function cannot be called. A plain one that returns an awaitable
-            raises it out of the handler: the async function itself is wanted.
+        TypeError: a plain function cannot run concurrently; ``shed`` needs
+            ``concurrency``, and ``deadline`` needs ``shed``. A plain function that
+            returns an awaitable raises it out of the handler: the async function itself
+            is wanted.
 
     Cancellation:
         As every handler's: between two requests, or where an async function awaits.
@@ -130,10 +151,26 @@ def respond(
         trio_tcp.run_server(trio_tcp.respond(upper), 8888, codec=codecs.Lines())
     """
     bind = _binder(function)
-    if _is_async(function):
+    is_async = _is_async(function)
+    _check_combination(is_async, concurrency, shed, deadline)
+    if concurrency is not None:
+        policy = Policy(on_error, shed, deadline)
+        return _answering_concurrently(bind, concurrency, policy)
+    if is_async:
         return _answering_async(bind, on_error)
 
     return _Responder(bind, on_error)
+
+
+def _check_combination(
+    is_async: bool, concurrency: object, shed: object, deadline: object
+) -> None:
+    if concurrency is not None and not is_async:
+        raise TypeError("concurrency is for an async function: a plain one never waits")
+    if shed is not None and concurrency is None:
+        raise TypeError("shed needs concurrency, which says what is too much")
+    if deadline is not None and shed is None:
+        raise TypeError("deadline needs shed, which answers what is too late")
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
@@ -160,6 +197,16 @@ def _binder(function: Callable[..., Any]) -> Bind:
     return lambda connection: lambda request: function(request, connection)
 
 
+def _answering_concurrently(
+    bind: Bind, concurrency: Concurrency, policy: Policy[Any, Any]
+) -> Handler[Any, Any]:
+    async def answer(connection: Connection[Any, Any]) -> None:
+        function = bind(connection)
+        await Requests(function, connection, concurrency, policy).run()
+
+    return answer
+
+
 def _answering_async(
     bind: Bind, on_error: OnError[Any, Any] | None
 ) -> Handler[Any, Any]:
@@ -175,34 +222,13 @@ def _answering_async(
             except Exception as error:
                 if request is NEED_MORE and isinstance(error, trio.EndOfChannel):
                     return
-                if on_error is None or _is_final(error, request, connection):
+                if on_error is None or is_final(error, request, connection):
                     raise
                 apology = on_error(error, None if request is NEED_MORE else request)
                 if apology is not None:
                     await connection.send(apology)
 
     return answer
-
-
-def _is_final(
-    error: Exception, request: object, connection: Connection[Any, Any]
-) -> bool:
-    """Say whether this error is none to reply to; a request that is none is NEED_MORE.
-
-    Nothing is left to answer after an error of the connection itself; nor, whatever it
-    is, after one of receiving, which would come again.
-    """
-    if isinstance(error, MalformedMessageError):
-        return False
-    return (
-        request is NEED_MORE
-        or _is_of(error, connection)
-        or isinstance(error, trio.TrioInternalError)
-    )
-
-
-def _is_of(error: Exception, connection: Connection[Any, Any]) -> bool:
-    return isinstance(error, ConnectionFault) and error.connection_id == connection.id
 
 
 def _refuse_awaitable(reply: object) -> None:
@@ -274,7 +300,7 @@ class _Answers(Generic[In, Out]):
                 await trio.lowlevel.checkpoint_if_cancelled()
                 await self._run()
         except ConnectionFault as error:
-            if not _is_of(error, self._connection):
+            if not is_of(error, self._connection):
                 raise
             if isinstance(error, PeerClosed | Drained):
                 return
@@ -348,7 +374,7 @@ class _Answers(Generic[In, Out]):
     def _is_to_apologise(self, error: Exception, request: In | NeedMore) -> bool:
         if request is NEED_MORE and isinstance(error, ConnectionFault):
             self._note(error)
-        return self._on_error is not None and not _is_final(
+        return self._on_error is not None and not is_final(
             error, request, self._connection
         )
 
