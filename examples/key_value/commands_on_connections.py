@@ -6,6 +6,7 @@ need to be content.
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -16,6 +17,7 @@ from examples.key_value.resp_replies import NIL, Reply
 VERSION: Final = b"7.2.0"
 """Of the Redis whose commands these are: some clients ask, and refuse older ones."""
 
+NAME: Final = re.compile(rb"[!-~]*")
 CODECS: Final = {b"2": RESP2, b"3": RESP3}
 CONFIGURATION: Final = {b"save": b"", b"appendonly": b"no", b"databases": b"1"}
 
@@ -34,10 +36,10 @@ def hello(caller: Caller, version: bytes | None = None, *options: bytes) -> Repl
     """HELLO [2 | 3 [SETNAME name]]."""
     if version is not None and version not in CODECS:
         raise CommandError("NOPROTO unsupported protocol version")
-    match [option.upper() for option in options[:1]]:
-        case []:
+    match options:
+        case ():
             pass
-        case [b"SETNAME"] if len(options) == len(("SETNAME", "name")):
+        case (option, _) if option.upper() == b"SETNAME":
             client(caller, *options)
         case _:
             raise CommandError("ERR syntax error in HELLO")
@@ -64,7 +66,7 @@ def client(caller: Caller, command: bytes, *arguments: bytes) -> Reply:
         case [b"GETNAME"]:
             return caller.connection.label.encode() or NIL
         case [b"SETNAME", name]:
-            if not all(b"!" <= name[i : i + 1] <= b"~" for i in range(len(name))):
+            if not NAME.fullmatch(name):
                 raise CommandError(
                     "ERR Client names cannot contain spaces, newlines or special "
                     "characters."

@@ -76,8 +76,8 @@ class Replies:
 
         Raises:
             MessageTooLargeError: over ``max_bytes``; it has not been put together.
-            EncodeError: a line end in a `str` or in the text of an error, a number of
-                more than 64 bits, or too many lists in each other.
+            EncodeError: a `str` or the text of an error that is no line of text, a
+                number of more than 64 bits, or too many lists in each other.
         """
         if not isinstance(message, (list, dict)):
             frame = self._scalar(message)
@@ -246,7 +246,10 @@ def _in_one_line(line: bytes) -> Reply | None:
 def _line(text: str) -> bytes:
     if "\r" in text or "\n" in text:
         raise EncodeError(f"a line end in {text!r}")
-    return text.encode("utf-8", "surrogateescape")
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise EncodeError(f"{text!r} is no text") from error
 
 
 def _text(line: bytes) -> str:

@@ -64,8 +64,8 @@ async def sweep(store: Store) -> None:
 async def serve(port: int) -> None:
     """Serve until a signal, and let those finish who are in the middle of something."""
     store = Store(trio.current_time)
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             nursery.start_soon(sweep, store)
             server: trio_tcp.Server = await nursery.start(
                 partial(
@@ -78,5 +78,5 @@ async def serve(port: int) -> None:
                 )
             )
             await anext(aiter(signals))
-            await server.drain(GRACE)
-            nursery.cancel_scope.cancel()
+        await server.drain(GRACE)  # a second signal does not wait for it
+        nursery.cancel_scope.cancel()

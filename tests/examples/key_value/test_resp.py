@@ -211,7 +211,9 @@ def test_what_is_no_reply_is_refused(data: bytes) -> None:
     assert type(error) is InvalidFrameError
 
 
-@pytest.mark.parametrize("reply", ["a\r", "a\n", Error("\n"), 1 << 63, -(1 << 63) - 1])
+@pytest.mark.parametrize(
+    "reply", ["a\r", "a\n", "\ud800", Error("\n"), 1 << 63, -(1 << 63) - 1]
+)
 def test_what_a_reply_cannot_carry_is_refused(reply: Reply) -> None:
     """A line end in a line would be the beginning of another reply."""
     with pytest.raises(EncodeError):
