@@ -25,6 +25,7 @@ import trio
 import trio_tcp
 from trio_tcp import codecs
 
+BACKOFF = trio_tcp.Backoff(initial=0.1, max_attempts=3)
 CONCURRENCY = trio_tcp.Concurrency(limit=20, queue=100, replies="as_ready")
 
 # What there is to call ----------------------------------------------------------------
@@ -212,17 +213,21 @@ async def try_out(service: Service) -> None:
 async def call(args: argparse.Namespace) -> None:
     """Use the service."""
     connect = partial(trio_tcp.connect_tcp, args.host, args.port, codec=CODEC)
-    async with trio_tcp.open_requester(connect, correlate=id_of) as requester:
-        try:
-            with trio.fail_after(args.patience):
-                await try_out(Service(requester))
-        except trio.TooSlowError:
-            sys.exit(f"rpc: not done in {args.patience:g} s: {requester.state}")
+    async with trio_tcp.open_requester(
+        connect, correlate=id_of, backoff=BACKOFF
+    ) as requester:
+        with trio.fail_after(args.patience):
+            await try_out(Service(requester))
 
 
 def run_client(args: argparse.Namespace) -> None:
     """Be the client once."""
-    trio.run(call, args)
+    try:
+        trio.run(call, args)
+    except* trio.TooSlowError:
+        sys.exit(f"rpc: not done in {args.patience:g} s")
+    except* trio_tcp.TrioTcpError as errors:
+        sys.exit(f"rpc: {errors.exceptions[0]}")
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ Pool: TypeAlias = trio_tcp.Pool[Reply, Request]
 READING: Final = frozenset({b"GET", b"MGET", b"EXISTS", b"TTL", b"PING", b"DBSIZE"})
 """What changes nothing, and may be done twice."""
 
+BACKOFF: Final = trio_tcp.Backoff(initial=0.1, max_attempts=3)
 CONNECTIONS: Final = 4
 BATCH_BYTES: Final = 16 << 10
 """The replies to so much are short enough never to fill a connection unread."""
@@ -119,15 +120,6 @@ async def load_input(pool: Pool, patience: float) -> int:
     return count
 
 
-def why(state: trio_tcp.SessionState) -> str:
-    """Say what is the matter with the server."""
-    match state:
-        case trio_tcp.Waiting(error=error) | trio_tcp.Connecting(error=error):
-            return f": {error}"
-        case _:
-            return ""
-
-
 def shown(reply: Reply) -> Iterator[str]:
     """Return what to print, line by line."""
     match reply:
@@ -146,20 +138,15 @@ async def run(args: argparse.Namespace) -> None:
     """Do what the command line says."""
     connect = partial(trio_tcp.connect_tcp, args.host, args.port, codec=CLIENT)
     if args.load:
-        async with trio_tcp.open_pool(connect, size=CONNECTIONS) as pool:
-            try:
-                count = await load_input(pool, args.patience)
-            except* trio.TooSlowError:
-                sys.exit(f"client: not done in {args.patience:g} s{why(pool.state)}")
-            print(f"{count} keys are set")
-        return
-    async with trio_tcp.open_requester(connect) as requester:
-        try:
+        async with trio_tcp.open_pool(
+            connect, size=CONNECTIONS, backoff=BACKOFF
+        ) as pool:
+            print(f"{await load_input(pool, args.patience)} keys are set")
+    else:
+        async with trio_tcp.open_requester(connect, backoff=BACKOFF) as requester:
             with trio.fail_after(args.patience):
                 reply = await ask(requester, *map(os.fsencode, args.command))
-        except trio.TooSlowError:
-            sys.exit(f"client: no reply in {args.patience:g} s{why(requester.state)}")
-        print(*shown(reply), sep="\n")
+            print(*shown(reply), sep="\n")
 
 
 def main() -> None:
@@ -175,6 +162,8 @@ def main() -> None:
         parser.error("either a command, or --load")
     try:
         trio.run(run, args)
+    except* trio.TooSlowError:
+        sys.exit(f"client: no reply in {args.patience:g} s")
     except* (ReplyError, trio_tcp.TrioTcpError) as errors:
         sys.exit(f"client: {errors.exceptions[0]}")
     except* KeyboardInterrupt:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,15 +44,29 @@ async def test_it_sets_what_is_in_its_input(programs: Programs) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["get", "a"], ["--load"]])
-async def test_it_says_why_there_is_no_reply(
+async def test_it_gives_up_where_nobody_listens(
     programs: Programs, arguments: list[str]
 ) -> None:
-    """When nobody listens, for as long as it was told to wait."""
+    """After a few attempts."""
     server = await programs.start("key_value", 0)
     port = await server.port()
     await server.interrupt()
-    client = await start(programs, port, "--patience", 0.1, *arguments)
+    client = await start(programs, port, *arguments)
     await client.types("a b\n")
     await client.keyboard.aclose()
-    await client.prints("^client: no.* 0.1 s: could not connect to .*refused.*\n$")
+    await client.prints("^client: could not connect to .*refused.*\n$")
     assert await client.process.wait() == 1
+
+
+@pytest.mark.parametrize("arguments", [["get", "a"], ["--load"]])
+async def test_it_gives_up_where_nobody_replies(
+    programs: Programs, arguments: list[str]
+) -> None:
+    """After as long as it was told to wait."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+        client = await start(programs, port, "--patience", 0.1, *arguments)
+        await client.types("a b\n")
+        await client.keyboard.aclose()
+        await client.prints("^client: no reply in 0.1 s\n$")
+        assert await client.process.wait() == 1
