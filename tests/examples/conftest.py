@@ -17,7 +17,8 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-EXAMPLES: Final = Path(__file__).parents[2] / "examples"
+ROOT: Final = Path(__file__).parents[2]
+EXAMPLES: Final = ROOT / "examples"
 SECONDS: Final = 15
 """How long anything may take on a slow machine. Nothing waits for it to pass."""
 
@@ -93,8 +94,10 @@ class Program:
 
 
 def command_line(example: str, arguments: tuple[object, ...]) -> list[str]:
-    """Return what comes behind the name of the interpreter."""
-    return [str(EXAMPLES / example), *map(str, arguments)]
+    """Return what comes behind the name of the interpreter: for a file or a module."""
+    is_file = example.endswith(".py")
+    program = [str(EXAMPLES / example)] if is_file else ["-m", f"examples.{example}"]
+    return [*program, *map(str, arguments)]
 
 
 class Programs:
@@ -104,9 +107,10 @@ class Programs:
         self._all: list[Program] = []
 
     async def start(self, example: str, *arguments: object) -> Program:
-        """Start an example with pipes."""
+        """Start an example with pipes: a file, or a module such as ``key_value``."""
         process = await trio.lowlevel.open_process(
             [sys.executable, *command_line(example, arguments)],
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
