@@ -91,7 +91,8 @@ class CodecRun(Generic[In]):
     @property
     def unread(self) -> int:
         """How many bytes are held that are not yet a message."""
-        return len(self._decoder.buffer.unread())
+        buffer = self._decoder.buffer
+        return len(buffer.data) - buffer.start + buffer.beyond
 
     def feed(self, chunk: bytes) -> None:
         """Decode what can be decoded with this chunk; nothing after an error.
