@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import trio_tcp
 from tests.doors import Door, Text
 from trio_tcp import Backoff, Ready, Stopped, Waiting, codecs
-from trio_tcp._reconnect import Reconnector
+from trio_tcp._reconnecting import Reconnector
 
 STEADY = Backoff(initial=1, maximum=8, jitter="none")
 

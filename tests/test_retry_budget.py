@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import trio_tcp
-from trio_tcp._retry_budget import RetryTokens
+from trio_tcp._requests import RetryTokens
 
 
 class Clock:

@@ -16,27 +16,15 @@ The layers, each of which imports only from those below it::
     cli                     the command, one file per subcommand
     testing                 memory streams, conformance checks
     _run                    a server as a whole program
-    _pool                   a connection for each task that wants one
-    _requester_pool         requests over several connections
-    _open_requester         requests over the next connection when one is lost
     _serve _client          who accepts, who connects
+    _pool                   a connection for each task that wants one
+    _requests               many tasks, one connection: each its own reply
     _session                a client that goes on when its connection breaks
+    _reconnecting           what these share: when to try, to wait, to give up
     _framed _respond        handlers made: of streams, of functions
-    _broadcast              one message to many connections
     _heartbeat              a dead peer, noticed in a known time
-    _pump                   messages received a little ahead
-    _concurrently           several requests of one connection at once,
-    _request_errors         and which errors are replied to
-    _keeper                 the task that holds one connection of a session
-    _requester              requests of many tasks over one connection
-    _exchange               over one connection, requests out and replies in
-    _requests               what was asked, and is not answered
-    _request_window         whose reply a message is
-    _retry_budget           how many requests may be sent again
+    _broadcast              one message to many connections
     _clients                a task for each client of a server
-    _stock                  the connections of a pool, and the line for them
-    _reconnect              connects again: when to try, to wait, to give up
-    _pooled                 one connection of a pool: may another task have it?
     _server                 the running server: what it tells, how it changes
     _drain                  its end in order, in stages
     _serve_connection       a handler's failure stays with its connection
@@ -61,16 +49,12 @@ The layers, each of which imports only from those below it::
     codecs                  bytes to messages and back; no I/O
     _log_events _events     what happened: in the log, and as records
     _keepalive              TCP's own, as options of a socket
-    _options _backoff       timeouts and limits; delays between attempts
-    _validators             what their numbers may be
+    _options _validators    timeouts and limits; what their numbers may be
     _address                where the two ends are
-    _session_state          what is known about a server
-    _waiting_line           first come, first served
     _errors _nursery        one tree of exceptions; groups of them taken apart
 """
 
 from trio_tcp._address import Address, TcpAddress, UnixAddress
-from trio_tcp._backoff import Backoff
 from trio_tcp._broadcast import broadcast, broadcast_nowait
 from trio_tcp._client import connect_tcp, connect_unix, open_connection
 from trio_tcp._connection import Connection
@@ -125,34 +109,36 @@ from trio_tcp._events import (
 from trio_tcp._framed import framed
 from trio_tcp._heartbeat import heartbeat
 from trio_tcp._inherited import inherited_listeners, listener_from_fd
-from trio_tcp._keeper import Break
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
-from trio_tcp._open_requester import ReconnectingRequester, open_requester
 from trio_tcp._options import Concurrency, KeepAlive, Limits, Timeouts, Tls
-from trio_tcp._pool import Pool, open_pool
-from trio_tcp._pooled import DiscardReason
+from trio_tcp._pool import DiscardReason, Pool, PoolStatistics, open_pool
 from trio_tcp._proxy_header import ProxyHeader
 from trio_tcp._proxy_protocol import ProxyProtocol
-from trio_tcp._requester import Requester
-from trio_tcp._requester_pool import RequesterPool, open_requester_pool
-from trio_tcp._requests import RequesterStatistics
-from trio_tcp._respond import respond
-from trio_tcp._retry_budget import RetryBudget
-from trio_tcp._run import run_server
-from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
-from trio_tcp._serve_connection import Handler
-from trio_tcp._server import Server, ServerStatistics
-from trio_tcp._session import Session, open_session
-from trio_tcp._session_state import (
+from trio_tcp._reconnecting import (
+    Backoff,
     Connecting,
     Ready,
     SessionState,
     Stopped,
     Waiting,
 )
-from trio_tcp._stock import PoolStatistics
+from trio_tcp._requests import (
+    ReconnectingRequester,
+    Requester,
+    RequesterPool,
+    RequesterStatistics,
+    RetryBudget,
+    open_requester,
+    open_requester_pool,
+)
+from trio_tcp._respond import respond
+from trio_tcp._run import run_server
+from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
+from trio_tcp._serve_connection import Handler
+from trio_tcp._server import Server, ServerStatistics
+from trio_tcp._session import Break, Session, open_session
 from trio_tcp._transport import TlsInfo
 
 __all__ = [

@@ -5,7 +5,7 @@ peer to wait; at most one read is held beside the unfinished message, and of tha
 next few messages may be decoded already.
 
 A plain function may answer messages where their bytes arrive, for a task that waits, or
-for none: see ``_respond.py`` and ``_dozing.py``.
+for none: see ``_respond/_respond.py`` and ``_dozing.py``.
 
 A task that waits to receive can be interrupted, with the exception that it is to raise:
 it took too long, the server drains, the connection is closed. Bytes that came at the

@@ -17,14 +17,21 @@ from typing import Generic, TypeVar, final
 
 import trio
 
-from trio_tcp._backoff import Backoff
 from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectionClosedError, PeerClosed
-from trio_tcp._exchange import Exchange
 from trio_tcp._nursery import open_quiet_nursery, ungrouped
-from trio_tcp._reconnect import Connect, Prepare, Reconnector, never
-from trio_tcp._request_window import Correlate, IsUnsolicited, Request
-from trio_tcp._requests import (
+from trio_tcp._reconnecting import (
+    Backoff,
+    Connect,
+    Prepare,
+    Reconnector,
+    SessionState,
+    StateT,
+    Stopped,
+    never,
+)
+from trio_tcp._requests._exchange import Exchange
+from trio_tcp._requests._requests import (
     DEFAULT_MAX_IN_FLIGHT,
     DEFAULT_MAX_UNSOLICITED,
     DEFAULT_REPLY_TIMEOUT,
@@ -33,8 +40,8 @@ from trio_tcp._requests import (
     Rules,
     lost,
 )
-from trio_tcp._retry_budget import RetryBudget, RetryTokens
-from trio_tcp._session_state import SessionState, StateT, Stopped
+from trio_tcp._requests._retry_budget import RetryBudget, RetryTokens
+from trio_tcp._requests._window import Correlate, IsUnsolicited, Request
 
 __all__ = ["ReconnectingRequester", "open_requester"]
 

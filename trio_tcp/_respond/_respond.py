@@ -17,7 +17,6 @@ from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar, final, ove
 
 import trio
 
-from trio_tcp._concurrently import Policy, Requests
 from trio_tcp._connection import Connection
 from trio_tcp._errors import (
     ConnectionFault,
@@ -27,7 +26,8 @@ from trio_tcp._errors import (
 )
 from trio_tcp._options import Concurrency
 from trio_tcp._outgoing import HIGH_WATER_BYTES
-from trio_tcp._request_errors import OnError, is_final, is_of
+from trio_tcp._respond._concurrently import Policy, Requests
+from trio_tcp._respond._request_errors import OnError, is_final, is_of
 from trio_tcp._serve_connection import Handler
 from trio_tcp._transport import READ_BYTES
 from trio_tcp.codecs import LARGE_BYTES, NEED_MORE, NeedMore

@@ -20,16 +20,21 @@ from typing import Generic, TypeAlias, TypeVar, final
 import attrs
 import trio
 
-from trio_tcp._backoff import Backoff
 from trio_tcp._nursery import open_quiet_nursery, ungrouped
-from trio_tcp._open_requester import (
+from trio_tcp._reconnecting import (
+    Backoff,
+    Connect,
+    Prepare,
+    Reconnector,
+    SessionState,
+    never,
+)
+from trio_tcp._requests._open_requester import (
     DEFAULT_BACKOFF,
     DEFAULT_RETRY_BUDGET,
     ReconnectingRequester,
 )
-from trio_tcp._reconnect import Connect, Prepare, Reconnector, never
-from trio_tcp._request_window import Correlate
-from trio_tcp._requests import (
+from trio_tcp._requests._requests import (
     DEFAULT_MAX_IN_FLIGHT,
     DEFAULT_REPLY_TIMEOUT,
     RequesterStatistics,
@@ -37,8 +42,8 @@ from trio_tcp._requests import (
     Rules,
     nowhere,
 )
-from trio_tcp._retry_budget import RetryBudget, RetryTokens
-from trio_tcp._session_state import SessionState
+from trio_tcp._requests._retry_budget import RetryBudget, RetryTokens
+from trio_tcp._requests._window import Correlate
 from trio_tcp._validators import whole
 
 __all__ = ["RequesterPool", "open_requester_pool"]

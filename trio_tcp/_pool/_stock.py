@@ -22,15 +22,20 @@ from typing import Final, Generic, TypeVar, final
 import attrs
 import trio
 
-from trio_tcp._backoff import Backoff
 from trio_tcp._connection import Connection
 from trio_tcp._errors import PoolClosedError
 from trio_tcp._events import CloseReason
-from trio_tcp._pooled import DiscardReason, Pooled
-from trio_tcp._reconnect import Connect, Prepare, Reconnector, is_failure
-from trio_tcp._session_state import SessionState
+from trio_tcp._pool._pooled import DiscardReason, Pooled
+from trio_tcp._pool._waiting_line import Place, WaitingLine
+from trio_tcp._reconnecting import (
+    Backoff,
+    Connect,
+    Prepare,
+    Reconnector,
+    SessionState,
+    is_failure,
+)
 from trio_tcp._validators import duration, whole
-from trio_tcp._waiting_line import Place, WaitingLine
 
 __all__ = ["Bounds", "PoolStatistics", "Stock"]
 

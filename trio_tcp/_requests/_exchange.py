@@ -30,8 +30,8 @@ from trio_tcp._errors import (
     PeerTooSlowError,
     UnexpectedReplyError,
 )
-from trio_tcp._request_window import Request
-from trio_tcp._requests import Requests, nowhere
+from trio_tcp._requests._requests import Requests, nowhere
+from trio_tcp._requests._window import Request
 
 __all__ = ["Exchange"]
 

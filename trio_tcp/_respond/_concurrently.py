@@ -23,7 +23,7 @@ from trio_tcp._connection import Connection
 from trio_tcp._errors import MalformedMessageError
 from trio_tcp._nursery import leaves, ungrouped
 from trio_tcp._options import Concurrency
-from trio_tcp._request_errors import OnError, is_final, is_of
+from trio_tcp._respond._request_errors import OnError, is_final, is_of
 
 __all__ = ["Policy", "Requests"]
 

@@ -11,10 +11,9 @@ import trio
 
 from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectionClosedError
-from trio_tcp._exchange import Exchange
 from trio_tcp._nursery import open_quiet_nursery
-from trio_tcp._request_window import Correlate, IsUnsolicited
-from trio_tcp._requests import (
+from trio_tcp._requests._exchange import Exchange
+from trio_tcp._requests._requests import (
     DEFAULT_MAX_IN_FLIGHT,
     DEFAULT_MAX_UNSOLICITED,
     DEFAULT_REPLY_TIMEOUT,
@@ -23,6 +22,7 @@ from trio_tcp._requests import (
     Rules,
     lost,
 )
+from trio_tcp._requests._window import Correlate, IsUnsolicited
 
 __all__ = ["Requester"]
 

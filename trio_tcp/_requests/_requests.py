@@ -16,7 +16,7 @@ import attrs
 import trio
 
 from trio_tcp._errors import ConnectionFault, ConnectionLost
-from trio_tcp._request_window import (
+from trio_tcp._requests._window import (
     ById,
     Correlate,
     InOrder,

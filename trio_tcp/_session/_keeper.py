@@ -17,7 +17,7 @@ from trio_tcp._errors import (
 )
 from trio_tcp._events import CloseReason
 from trio_tcp._nursery import leaves
-from trio_tcp._reconnect import OUR_DOING, Reconnector, is_failure
+from trio_tcp._reconnecting import OUR_DOING, Reconnector, is_failure
 
 __all__ = ["Break", "Keeper"]
 

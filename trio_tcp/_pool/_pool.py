@@ -1,8 +1,8 @@
 """A bounded pool of connections, each of which one task has at a time.
 
 Here is what users see: the options, and the block in which a task has a connection.
-What the pool does behind it is in `_stock.py`, and when a connection is fit to be used
-by somebody else in `_pooled.py`.
+What the pool does behind it is in ``_stock.py``, and when a connection is fit to be
+used by somebody else in ``_pooled.py``.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Generic, TypeAlias, TypeVar, final
 
 import trio
 
-from trio_tcp._backoff import Backoff
 from trio_tcp._connection import Connection
 from trio_tcp._nursery import open_quiet_nursery
-from trio_tcp._pooled import DiscardReason, Pooled
-from trio_tcp._reconnect import (
+from trio_tcp._pool._pooled import DiscardReason, Pooled
+from trio_tcp._pool._stock import Bounds, PoolStatistics, Stock
+from trio_tcp._reconnecting import (
+    Backoff,
     Connect,
     Prepare,
+    SessionState,
     check_connect,
     is_failure,
     never,
     seeded,
 )
-from trio_tcp._session_state import SessionState
-from trio_tcp._stock import Bounds, PoolStatistics, Stock
 
 __all__ = ["Check", "Pool", "open_pool"]
 

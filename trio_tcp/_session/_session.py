@@ -15,12 +15,18 @@ from typing import Generic, TypeVar, final
 
 import trio
 
-from trio_tcp._backoff import Backoff
 from trio_tcp._connection import Connection
-from trio_tcp._keeper import Break, Keeper
 from trio_tcp._nursery import is_cancellation, open_quiet_nursery
-from trio_tcp._reconnect import Connect, Prepare, Reconnector, never
-from trio_tcp._session_state import SessionState, StateT
+from trio_tcp._reconnecting import (
+    Backoff,
+    Connect,
+    Prepare,
+    Reconnector,
+    SessionState,
+    StateT,
+    never,
+)
+from trio_tcp._session._keeper import Break, Keeper
 
 __all__ = ["Session", "open_session"]
 

@@ -20,8 +20,8 @@ import trio
 from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectionFault, PeerTooSlowError
 from trio_tcp._group import PASSES_TO_LOOK
+from trio_tcp._heartbeat._pump import Pump
 from trio_tcp._nursery import open_quiet_nursery
-from trio_tcp._pump import Pump
 
 __all__ = ["heartbeat"]
 

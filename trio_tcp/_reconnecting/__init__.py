@@ -1,0 +1,44 @@
+"""Connecting again and again: what sessions, requesters and pools share.
+
+From the bottom: how long to wait (``_backoff.py``), what is known about the server
+(``_states.py``), what users give to connect with (``_attempts.py``), and the engine over
+all three (``_reconnector.py``).
+"""
+
+from trio_tcp._reconnecting._attempts import (
+    OUR_DOING,
+    Connect,
+    Prepare,
+    check_connect,
+    is_failure,
+    never,
+    seeded,
+)
+from trio_tcp._reconnecting._backoff import Backoff
+from trio_tcp._reconnecting._reconnector import Reconnector
+from trio_tcp._reconnecting._states import (
+    Connecting,
+    Ready,
+    SessionState,
+    StateT,
+    Stopped,
+    Waiting,
+)
+
+__all__ = [
+    "OUR_DOING",
+    "Backoff",
+    "Connect",
+    "Connecting",
+    "Prepare",
+    "Ready",
+    "Reconnector",
+    "SessionState",
+    "StateT",
+    "Stopped",
+    "Waiting",
+    "check_connect",
+    "is_failure",
+    "never",
+    "seeded",
+]

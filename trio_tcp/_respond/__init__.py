@@ -1,0 +1,11 @@
+"""Handlers out of functions: a request in, a reply out.
+
+``_respond.py`` answers one request after another, ``_concurrently.py`` several of one
+connection at once; ``_request_errors.py`` says which errors are replied to.
+"""
+
+from trio_tcp._respond._respond import respond
+
+__all__ = [
+    "respond",
+]
