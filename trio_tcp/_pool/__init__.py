@@ -1,8 +1,8 @@
 """A pool of connections, each lent to one task at a time.
 
 From the bottom: who waits (``_waiting_line.py``), whether a connection may go to
-somebody else (``_pooled.py``), those that there are (``_stock.py``), and what users have
-(``_pool.py``).
+somebody else (``_pooled.py``), those that there are (``_stock.py``), and what users
+have (``_pool.py``).
 """
 
 from trio_tcp._pool._pool import Pool, open_pool

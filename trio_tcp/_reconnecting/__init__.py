@@ -1,8 +1,8 @@
 """Connecting again and again: what sessions, requesters and pools share.
 
 From the bottom: how long to wait (``_backoff.py``), what is known about the server
-(``_states.py``), what users give to connect with (``_attempts.py``), and the engine over
-all three (``_reconnector.py``).
+(``_states.py``), what users give to connect with (``_attempts.py``), and the engine
+over all three (``_reconnector.py``).
 """
 
 from trio_tcp._reconnecting._attempts import (
