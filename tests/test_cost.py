@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import math
 import sys
 from collections.abc import Generator
@@ -54,6 +55,10 @@ class Instructions:
         # Whose garbage is collected meanwhile is luck, and its finalizers count too.
         gc.collect()
         gc.disable()
+        # Python 3.12 looks at the frames that are there whether opcodes are traced.
+        frame = inspect.currentframe()
+        assert frame is not None
+        frame.f_trace_opcodes = True
         sys.settrace(self._trace)
         try:
             yield

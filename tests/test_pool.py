@@ -319,6 +319,27 @@ async def test_a_reply_that_nobody_received_is_not_the_next_ones(
         assert discarded(pool) == {DiscardReason.UNREAD: 1}
 
 
+@pytest.mark.parametrize("opaque", [False, True])
+async def test_nor_is_it_on_a_machine_so_busy_that_time_jumps(
+    backend: Backend, mock_clock: MockClock, *, opaque: bool
+) -> None:
+    backend.opaque = opaque
+
+    async def let_time_fly() -> None:
+        while True:
+            mock_clock.jump(1)
+            await trio.lowlevel.checkpoint()
+
+    async with trio_tcp.open_pool(backend.connect, size=1) as pool:
+        async with trio.open_nursery() as nursery:
+            async with pool.connection():
+                await backend.peers[0].send_all(b"late\n")
+                nursery.start_soon(let_time_fly)
+            assert await touch(pool) == 1
+            nursery.cancel_scope.cancel()
+        assert discarded(pool) == {DiscardReason.UNREAD: 1}
+
+
 async def test_a_reply_that_was_read_with_another_is_not_the_next_ones(
     backend: Backend,
 ) -> None:

@@ -140,7 +140,14 @@ class Pooled(Generic[In, Out]):
         """Find out what has been received, if the stream does not say "nothing"."""
         if self.is_quiet() or (self._is_settled and not self._tells):
             return None
-        return await self._listen(trio.current_time() + GLANCE_SECONDS)
+        glance = trio.CancelScope()
+
+        def end_soon() -> None:
+            glance.deadline = trio.current_time() + GLANCE_SECONDS
+
+        # Only then: on a busy machine the time could be over before it has looked.
+        self.connection._group.call_later(end_soon)  # noqa: SLF001 - as find_fault
+        return await self._listen(glance)
 
     async def wait_until_needed(self, until: float) -> DiscardReason | None:
         """Wait for `wake`, or say why it is needed no more.
@@ -150,7 +157,8 @@ class Pooled(Generic[In, Out]):
         """
         self.is_woken = False
         self.was_idle = True
-        reason = await self._listen(min(until, self._expires_at))
+        until = min(until, self._expires_at)
+        reason = await self._listen(trio.CancelScope(deadline=until))
         if reason is None and not self.is_woken:
             return DiscardReason.IDLE
         return reason
@@ -160,10 +168,11 @@ class Pooled(Generic[In, Out]):
         self.is_woken = True
         self._listening.cancel()
 
-    async def _listen(self, until: float) -> DiscardReason | None:
+    async def _listen(self, scope: trio.CancelScope) -> DiscardReason | None:
+        self._listening = scope
         incoming = self.connection._incoming  # noqa: SLF001 - as find_fault
         received = incoming.bytes_received
-        with trio.CancelScope(deadline=until) as self._listening:
+        with scope:
             # Busy is a task that did not leave it alone when it was given back.
             with suppress(ConnectionFault, trio.BusyResourceError):
                 await self.connection.receive()
