@@ -321,13 +321,13 @@ async def test_a_reply_that_nobody_received_is_not_the_next_ones(
 
 @pytest.mark.parametrize("opaque", [False, True])
 async def test_nor_is_it_on_a_machine_so_busy_that_time_jumps(
-    backend: Backend, mock_clock: MockClock, *, opaque: bool
+    backend: Backend, autojump_clock: MockClock, *, opaque: bool
 ) -> None:
     backend.opaque = opaque
 
     async def let_time_fly() -> None:
         while True:
-            mock_clock.jump(1)
+            autojump_clock.jump(1)
             await trio.lowlevel.checkpoint()
 
     async with trio_tcp.open_pool(backend.connect, size=1) as pool:
