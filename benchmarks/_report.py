@@ -95,19 +95,19 @@ def report(
         "Made by `make bench`; [README.md](README.md) says how to run and read it.",
         "",
         *_conditions(conditions),
-        "",
-        "![Bars for each server under each workload, as in the tables](report.svg)",
-        "",
-        "## Ratio to plain Trio",
-        "",
-        "Above 1 is better, of memory too.",
-        "",
-        *_overview(of_messages),
-        "",
-        "## Each workload",
-        "",
-        *_LEGEND.splitlines(),
     ]
+    if of_messages:
+        lines += [
+            "",
+            "![Bars for each server under each workload, as in the tables](report.svg)",
+            "",
+            "## Ratio to plain Trio",
+            "",
+            "Above 1 is better, of memory too.",
+            "",
+            *_overview(of_messages),
+        ]
+    lines += ["", "## Each workload", "", *_LEGEND.splitlines()]
     for workload, rows in of_messages.items():
         lines += ["", *workload_table(workload, rows)]
     if of_requests:

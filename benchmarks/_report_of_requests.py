@@ -37,7 +37,9 @@ wait, with up to 50 connections, as by default, and hiredis as its parser.
 
 This is not like for like. `trio_tcp` is `open_requester` with the codec of the example,
 in Python, and knows no more of Redis than that. The other two are whole clients, with
-compiled parsers, that do more for each request: commands with types, and retries.
+compiled parsers, that do more for each request: commands with types, and retries. In
+`ask1` client and server wait for each other in turn: on the wall, that is how soon the
+system wakes them.
 
 Below are the ratios to `coredis`: of requests per second of the client's CPU, and of
 requests per second on the wall. Above 1 is better.

@@ -27,7 +27,7 @@ COMMANDS: Final = ["SET", "GET"]
 FEW: Final = 1000
 LEAST_GROWTH: Final = 2
 MOST_GROWTH: Final = 8
-"""From one run to the next: what a short one says of the time is hardly to be trusted."""
+"""From one run to the next: what a short one says of the time is worth little."""
 PATIENCE: Final = 30.0
 """Seconds for one run. Where nobody listens, the program waits for ever."""
 SETTLING: Final = 0.1
@@ -62,6 +62,8 @@ def measure_redis_benchmark(
         long = _run(port, pid, workload, count)
     requests = long.requests - short.requests
     server = long.server - short.server
+    if server <= 0:
+        raise LoadError(f"too few replies to measure in {seconds} s")
     return Measurement(
         value=requests / server,
         per_second=requests / wall,

@@ -80,6 +80,7 @@ async def serve(
         try:
             while chunk := await reader.read(READ_BYTES):
                 decoder.feed(chunk)
+                # Those before an error are in the list even then.
                 replies.extend(answers(caller, client, decoder))
                 writer.write(b"".join(replies))
                 replies.clear()

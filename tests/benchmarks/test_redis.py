@@ -27,7 +27,7 @@ sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 sock.sendall(b"GET key\\r\\n")
 sock.recv(100)
 time.sleep(0.1)
-sys.exit("it has had enough")
+sys.exit(f"{sys.argv[2:]} is enough")
 """
 
 
@@ -128,9 +128,10 @@ def test_a_client_that_cannot_start_is_told(tmp_path: Path) -> None:
 
 @needs_server
 def test_a_client_that_ends_is_told(tmp_path: Path) -> None:
+    """It has been told how many tasks, which key and which value."""
     client = program(tmp_path, ASKS_ONCE)
-    with pytest.raises(RunFailed, match="it has had enough"):
-        measure_requester(client, FEW_TASKS, warm_up=0, seconds=1, cores=ANYWHERE)
+    with pytest.raises(RunFailed, match=r"\['3', 'key', 'x{64}'\] is enough"):
+        measure_requester(client, FEW_TASKS, warm_up=0, seconds=0.5, cores=ANYWHERE)
 
 
 @needs_server
