@@ -7,9 +7,10 @@ Usage: ``python -m benchmarks [--only pp64,pipe] [--servers trio_tcp,trio_plain]
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -23,7 +24,7 @@ from benchmarks._processes import Cores, raise_file_limit
 from benchmarks._progress import progress_bar
 from benchmarks._report import Conditions, report
 from benchmarks._session import plan, run_all
-from benchmarks._workloads import WORKLOADS
+from benchmarks._workloads import WORKLOADS, Workload
 
 __all__ = ["main"]
 
@@ -94,6 +95,8 @@ def _names(text: str) -> list[str]:
 def _run(arguments: argparse.Namespace) -> None:
     date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
     workloads = [w for w in WORKLOADS.values() if w.name in arguments.only]
+    skipped = _skipped(workloads)
+    workloads = [w for w in workloads if w.name not in skipped]
     servers = _chosen(discover(), arguments.servers)
     raise_file_limit()
     cores = Cores.of_this_machine()
@@ -114,7 +117,11 @@ def _run(arguments: argparse.Namespace) -> None:
         seconds=arguments.seconds,
         pinned=cores.server is not None,
     )
-    _write(arguments.output, report(conditions, table, results.failures), chart(table))
+    page = report(conditions, table, results.failures, skipped)
+    drawn = {w: rows for w, rows in table.items() if not w.is_of_requests}
+    _write(arguments.output, page, chart(drawn))
+    for name, reason in skipped.items():
+        print(f"{name} is skipped: {reason}", file=sys.stderr)
     for (server, workload), reason in results.failures.items():
         print(f"{server} under {workload} {reason}", file=sys.stderr)
 
@@ -123,6 +130,19 @@ def _chosen(
     servers: Sequence[ServerProgram], names: Sequence[str] | None
 ) -> list[ServerProgram]:
     return [server for server in servers if names is None or server.name in names]
+
+
+def _skipped(workloads: Iterable[Workload]) -> dict[str, str]:
+    """Return those for which a program is missing here, and which."""
+    missing = {
+        workload.name: [name for name in workload.needs if shutil.which(name) is None]
+        for workload in workloads
+    }
+    return {
+        workload: f"the program {names[0]} is not installed"
+        for workload, names in missing.items()
+        if names
+    }
 
 
 def _write(folder: Path, page: str, picture: str) -> None:

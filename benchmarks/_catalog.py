@@ -3,6 +3,8 @@
 A line is ``# lab: NAME [for=KIND] [args=a,b] [only=pp64,pipe]``, where the kind is
 ``echo`` unless it says otherwise. A program may have several. It is started as
 ``FILE PORT a b`` and listens on 127.0.0.1.
+
+Those of the kind ``requester`` are clients instead: see `benchmarks._requesters`.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ from benchmarks._workloads import Workload
 
 __all__ = ["FOLDERS", "ServerProgram", "discover"]
 
-FOLDERS: Final = tuple(Path(__file__).with_name(name) for name in ("servers", "peers"))
+FOLDERS: Final = tuple(
+    Path(__file__).with_name(name) for name in ("servers", "peers", "clients")
+)
 ANNOUNCEMENT: Final = re.compile(r"^# lab: (\S+)(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerProgram:
-    """One server.
+    """One server, or one client where these are what is measured.
 
     Attributes:
         name: what it is called in tables; one of each kind may have it.

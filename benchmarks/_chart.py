@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from xml.sax.saxutils import escape
 
-from benchmarks._figures import BASELINE, Figures
-from benchmarks._workloads import Workload
+from benchmarks._figures import Figures
+from benchmarks._workloads import BASELINE, Workload
 
 __all__ = ["chart"]
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from benchmarks._measurement import Sample
 from benchmarks._workloads import Workload
 
-__all__ = ["BASELINE", "Figures", "Ratio", "figures_of"]
-
-BASELINE: Final = "trio_plain"
+__all__ = ["Figures", "Ratio", "figures_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +66,7 @@ def figures_of(workload: Workload, samples: Sequence[Sample]) -> list[Figures]:
         if sample.workload == workload.name:
             by_server.setdefault(sample.server, []).append(sample)
     figures = [
-        _figures(workload, server, own, by_server.get(BASELINE, []))
+        _figures(workload, server, own, by_server.get(workload.baseline, []))
         for server, own in by_server.items()
     ]
     figures.sort(key=lambda one: (one.value, one.server))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,7 +15,16 @@ from typing import Final
 
 __all__ = ["LIBRARIES", "Machine"]
 
-LIBRARIES: Final = ("trio-tcp", "trio", "anyio", "uvloop", "msgspec")
+LIBRARIES: Final = (
+    "trio-tcp",
+    "trio",
+    "anyio",
+    "uvloop",
+    "msgspec",
+    "coredis",
+    "redis",
+    "hiredis",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +37,7 @@ class Machine:
         system: the operating system and its kernel.
         python: implementation and version.
         libraries: their versions, or that they are not installed.
+        redis: likewise the version of redis-server.
     """
 
     processor: str
@@ -33,6 +45,7 @@ class Machine:
     system: str
     python: str
     libraries: dict[str, str]
+    redis: str
 
     @classmethod
     def this(cls) -> Machine:
@@ -43,6 +56,7 @@ class Machine:
             system=f"{platform.system()} {platform.release()} ({platform.machine()})",
             python=f"{platform.python_implementation()} {platform.python_version()}",
             libraries={name: _version(name) for name in LIBRARIES},
+            redis=_redis(),
         )
 
 
@@ -65,6 +79,15 @@ def _processor() -> str:
             command, check=True, capture_output=True, text=True
         ).stdout.strip()
     return platform.processor() or platform.machine()
+
+
+def _redis() -> str:
+    if shutil.which("redis-server") is None:
+        return "not installed"
+    command = ["redis-server", "--version"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = re.search(r"v=(\S+)", said)
+    return found[1] if found else said.strip()
 
 
 def _version(library: str) -> str:

@@ -13,7 +13,7 @@ class Measurement:
 
     Attributes:
         value: what servers are compared by: units per second of the server's CPU, or
-            KiB per connection.
+            KiB per connection. Clients likewise, by their own CPU.
         per_second: units per second on the wall; None for memory.
         server_busy: seconds of CPU that the server took per second; None for memory.
         client_busy: likewise the load generator.

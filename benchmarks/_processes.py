@@ -23,9 +23,11 @@ __all__ = [
     "CannotStart",
     "Cores",
     "RunFailed",
+    "last_words",
     "raise_file_limit",
     "run_load",
     "running",
+    "started",
 ]
 
 ROOT: Final = Path(__file__).parents[1]
@@ -76,6 +78,36 @@ def raise_file_limit() -> None:
 
 
 @contextmanager
+def started(
+    program: ServerProgram, *args: str, core: int | None
+) -> Generator[tuple[subprocess.Popen[bytes], IO[bytes]], None, None]:
+    """Run a program during the block, which gets it and the file of what it prints.
+
+    Args:
+        program: it can import this one, and the examples.
+        args: before its own.
+        core: where it runs; None for anywhere.
+    """
+    command = [sys.executable, str(program.path), *args, *program.args]
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        try:
+            if sys.platform == "linux" and core is not None:
+                os.sched_setaffinity(process.pid, {core})
+            yield process, output
+        finally:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
 def running(
     server: ServerProgram, cores: Cores = Cores(None, None)
 ) -> Generator[tuple[int, int], None, None]:
@@ -84,19 +116,12 @@ def running(
     Raises:
         CannotStart: it has ended, or does not listen.
     """
-    with _free_port() as port, tempfile.TemporaryFile() as output:
-        command = [sys.executable, str(server.path), str(port), *server.args]
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT
-        )
-        try:
-            if sys.platform == "linux" and cores.server is not None:
-                os.sched_setaffinity(process.pid, {cores.server})
-            _wait_until_it_listens(process, port, output)
-            yield port, process.pid
-        finally:
-            process.kill()
-            process.wait()
+    with (
+        _free_port() as port,
+        started(server, str(port), core=cores.server) as (process, output),
+    ):
+        _wait_until_it_listens(process, port, output)
+        yield port, process.pid
 
 
 def run_load(  # noqa: D417 - the rest is as in `benchmarks.load`
@@ -150,8 +175,7 @@ def _wait_until_it_listens(
     give_up = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up:
         if process.poll() is not None:
-            output.seek(0)
-            raise CannotStart(_last_line(output.read().decode(errors="replace")))
+            raise CannotStart(last_words(output))
         try:
             socket.create_connection((HOST, port), 1).close()
         except OSError:
@@ -159,6 +183,12 @@ def _wait_until_it_listens(
         else:
             return
     raise CannotStart(f"it does not listen after {START_SECONDS:.0f} s")
+
+
+def last_words(output: IO[bytes]) -> str:
+    """Return the last line that a program has printed."""
+    output.seek(0)
+    return _last_line(output.read().decode(errors="replace"))
 
 
 def _last_line(text: str) -> str:

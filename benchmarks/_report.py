@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks._chart import number
 from benchmarks._figures import Figures
 from benchmarks._machine import Machine
+from benchmarks._report_of_requests import requests_section
+from benchmarks._tables import workload_table
 from benchmarks._workloads import Workload
 
 __all__ = ["Conditions", "report"]
@@ -35,7 +36,8 @@ _NOTES: Final = """\
   the client's receiving in it, the same for all.
 - A machine that others use too, such as a virtual one, is as noisy as the spread says.
   One run proves nothing; the ratios of one run are worth more than figures of two.
-- Every reply is compared with what was sent, byte by byte, by the client.
+- Every reply is compared with what was sent, byte by byte, by the client; not by
+  `redis-benchmark`, which only counts them.
 - **What is not like for like.** trio_tcp has its timeouts, limits and observer at their
   defaults, which means on. The others have a limit on the size of a message and nothing
   else. In `pipe`, trio_tcp sends replies that are ready together in one call; the
@@ -74,36 +76,49 @@ def report(
     conditions: Conditions,
     table: Mapping[Workload, Sequence[Figures]],
     failures: Mapping[tuple[str, str], str],
+    skipped: Mapping[str, str],
 ) -> str:
-    """Return the page; the picture is expected beside it, as ``report.svg``."""
+    """Return the page; the picture is expected beside it, as ``report.svg``.
+
+    Args:
+        conditions: how all was measured.
+        table: the figures.
+        failures: by server and workload, why there are none.
+        skipped: by workload, why it was not tried.
+    """
     measured = {workload: rows for workload, rows in table.items() if rows}
+    of_requests = {w: rows for w, rows in measured.items() if w.is_of_requests}
+    of_messages = {w: rows for w, rows in measured.items() if not w.is_of_requests}
     lines = [
         "# Benchmarks",
         "",
         "Made by `make bench`; [README.md](README.md) says how to run and read it.",
         "",
         *_conditions(conditions),
-        "",
-        "![Bars for each server under each workload, as in the tables](report.svg)",
-        "",
-        "## Ratio to plain Trio",
-        "",
-        "Above 1 is better, of memory too.",
-        "",
-        *_overview(measured),
-        "",
-        "## Each workload",
-        "",
-        *_LEGEND.splitlines(),
     ]
-    for workload, rows in measured.items():
-        lines += ["", *_workload(workload, rows)]
-    if failures:
+    if of_messages:
+        lines += [
+            "",
+            "![Bars for each server under each workload, as in the tables](report.svg)",
+            "",
+            "## Ratio to plain Trio",
+            "",
+            "Above 1 is better, of memory too.",
+            "",
+            *_overview(of_messages),
+        ]
+    lines += ["", "## Each workload", "", *_LEGEND.splitlines()]
+    for workload, rows in of_messages.items():
+        lines += ["", *workload_table(workload, rows)]
+    if of_requests:
+        lines += ["", *requests_section(of_requests)]
+    if failures or skipped:
         lines += ["", "## Without figures", ""]
         lines += [
             f"- `{server}` under `{workload}` {reason}"
             for (server, workload), reason in failures.items()
         ]
+        lines += [f"- `{name}` is skipped: {why}" for name, why in skipped.items()]
     return "\n".join([*lines, "", *_NOTES.splitlines()]) + "\n"
 
 
@@ -122,6 +137,7 @@ def _conditions(conditions: Conditions) -> Iterator[str]:
     yield f"| System | {machine.system} |"
     yield f"| Python | {machine.python} |"
     yield f"| Libraries | {libraries} |"
+    yield f"| Redis | {machine.redis} |"
     yield (
         f"| Runs | {conditions.rounds} rounds, in each every server once, in another "
         f"order; {conditions.seconds:g} s each; {cores} |"
@@ -142,45 +158,3 @@ def _overview(table: Mapping[Workload, Sequence[Figures]]) -> Iterator[str]:
     ):
         row_cells = " | ".join(cells.get(name, "") for name in names)
         yield f"| {server} | {row_cells} |"
-
-
-def _workload(workload: Workload, rows: Sequence[Figures]) -> Iterator[str]:
-    yield f"### {workload.name}"
-    yield ""
-    if workload.less_is_better:
-        yield f"{workload.title}: {workload.unit} per connection, less is better."
-        yield ""
-        yield "| server | figure | ratio |"
-        yield "|---|---:|---:|"
-        for row in rows:
-            yield f"| {row.server} | {number(row.value)} | {_ratio(row)} |"
-        return
-    yield f"{workload.title}: {workload.unit}."
-    yield ""
-    yield (
-        "| server | figure | spread | ratio | per second on the wall | server busy "
-        "| client busy |"
-    )
-    yield "|---|---:|---:|---:|---:|---:|---:|"
-    for row in rows:
-        cells = (
-            row.server,
-            number(row.value),
-            f"±{row.spread:.0%}",
-            _ratio(row),
-            "" if row.per_second is None else number(row.per_second),
-            _share(row.server_busy),
-            _share(row.client_busy),
-        )
-        yield f"| {' | '.join(cells)} |"
-
-
-def _ratio(row: Figures) -> str:
-    if row.ratio is None:
-        return ""
-    low, high = row.ratio.lowest, row.ratio.highest
-    return f"{row.ratio.median:.2f} ({low:.2f} to {high:.2f})"
-
-
-def _share(share: float | None) -> str:
-    return "" if share is None else f"{share:.0%}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from benchmarks._catalog import ServerProgram
 from benchmarks._measurement import Measurement, Sample
 from benchmarks._processes import CannotStart, Cores, RunFailed, run_load, running
+from benchmarks._requesters import measure_requester
 from benchmarks._workloads import Workload
 
 __all__ = ["Results", "Run", "plan", "run_all"]
@@ -21,7 +22,7 @@ class Run:
     Attributes:
         round: counted from 0.
         workload: what is done.
-        server: to whom.
+        server: to whom; or by which client.
     """
 
     round: int
@@ -88,6 +89,10 @@ def run_all(
     results = Results()
 
     def measure(run: Run) -> Measurement:
+        if run.workload.traffic == "requester":
+            return measure_requester(
+                run.server, run.workload, warm_up=warm_up, seconds=seconds, cores=cores
+            )
         with running(run.server, cores) as (port, pid):
             return run_load(
                 run.workload.name,

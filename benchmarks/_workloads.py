@@ -8,13 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["WORKLOADS", "Kind", "Traffic", "Workload"]
+__all__ = ["BASELINE", "WORKLOADS", "Kind", "Traffic", "Workload"]
 
-Kind: TypeAlias = Literal["echo", "broadcast", "tls", "lines", "json"]
+Kind: TypeAlias = Literal[
+    "echo", "broadcast", "tls", "lines", "json", "key_value", "requester"
+]
 """What a server does and how it frames. ``echo``, ``tls`` and ``broadcast`` have the
-length of a message in four bytes before it, the others a line each."""
+length of a message in four bytes before it, ``lines`` and ``json`` a line each.
+``key_value`` is a Redis, and ``requester`` no server but a client of one."""
 
-Traffic: TypeAlias = Literal["ping-pong", "churn", "idle", "broadcast"]
+Traffic: TypeAlias = Literal[
+    "ping-pong", "churn", "idle", "broadcast", "redis-benchmark", "requester"
+]
+
+BASELINE: Final = "trio_plain"
+"""With whom all are compared that send messages back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +40,8 @@ class Workload:
         unit: what is counted.
         units_each: how many of the unit one operation is.
         most_rounds: after so many rounds nothing new is to be learned.
+        baseline: the server, or client, with which the others are compared.
+        needs: programs of others, without which it is skipped.
     """
 
     name: str
@@ -44,11 +54,18 @@ class Workload:
     unit: str = "requests"
     units_each: float = 1
     most_rounds: int = 1_000
+    baseline: str = BASELINE
+    needs: tuple[str, ...] = ()
 
     @property
     def less_is_better(self) -> bool:
         """Whether the figure is a cost: memory."""
         return self.traffic == "idle"
+
+    @property
+    def is_of_requests(self) -> bool:
+        """Whether there is a Redis: the report has a section of its own for these."""
+        return self.kind in ("key_value", "requester")
 
 
 WORKLOADS: Final = {
@@ -125,6 +142,38 @@ WORKLOADS: Final = {
             title="pp64 with JSON, read and written again, a line each",
             kind="json",
             connections=64,
+        ),
+        Workload(
+            name="kv1",
+            title="redis-benchmark -t set,get -P 1, 50 connections",
+            kind="key_value",
+            traffic="redis-benchmark",
+            connections=50,
+            baseline="asyncio_streams",
+            needs=("redis-benchmark",),
+        ),
+        Workload(
+            name="kv16",
+            title="redis-benchmark -t set,get -P 16, 50 connections",
+            kind="key_value",
+            traffic="redis-benchmark",
+            connections=50,
+            depth=16,
+            baseline="asyncio_streams",
+            needs=("redis-benchmark",),
+        ),
+        *(
+            Workload(
+                name=f"ask{tasks}",
+                title=f"GET, asked of a redis-server by {words} of one client",
+                kind="requester",
+                traffic="requester",
+                connections=1,
+                depth=tasks,
+                baseline="coredis",
+                needs=("redis-server",),
+            )
+            for tasks, words in ((1, "1 task"), (10, "10 tasks"), (1000, "1000 tasks"))
         ),
     )
 }

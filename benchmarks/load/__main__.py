@@ -24,7 +24,8 @@ __all__ = ["main"]
 def main() -> None:
     """Run one workload."""
     parser = argparse.ArgumentParser(description="Put a server under load.")
-    parser.add_argument("workload", choices=WORKLOADS)
+    choices = [name for name, w in WORKLOADS.items() if w.traffic != "requester"]
+    parser.add_argument("workload", choices=choices)
     parser.add_argument("port", type=int)
     parser.add_argument("pid", type=int)
     parser.add_argument("--warm-up", type=float, default=0.2)

@@ -15,6 +15,7 @@ from benchmarks.load._errors import LoadError
 from benchmarks.load._idle import measure_idle
 from benchmarks.load._loop import Loop
 from benchmarks.load._ping_pong import start_ping_pong
+from benchmarks.load._redis_benchmark import measure_redis_benchmark
 from benchmarks.load._usage import cpu_seconds
 
 __all__ = ["measure", "within_limit"]
@@ -46,6 +47,8 @@ def measure(
     """
     if workload.traffic == "idle":
         return measure_idle(port, pid, workload)
+    if workload.traffic == "redis-benchmark":
+        return measure_redis_benchmark(port, pid, workload, seconds)
     with Loop() as loop:
         STARTERS[workload.traffic](loop, port, workload)
         loop.run_for(warm_up)

@@ -19,6 +19,9 @@ def frame(kind: Kind, client: int, index: int, size: int) -> bytes:
         client: which one sends it.
         index: which one of this client's messages it is.
         size: bytes of text in it, at least 16.
+
+    Raises:
+        ValueError: these are no messages of ours.
     """
     text = f"{client:08}{index:08}".ljust(size, "x")
     match kind:
@@ -31,6 +34,8 @@ def frame(kind: Kind, client: int, index: int, size: int) -> bytes:
             # Without spaces, as servers write it.
             document = {"client": client, "text": text}
             return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+        case "key_value" | "requester":
+            raise ValueError(f"{kind} is put under load by a program of its own")
     assert_never(kind)
 
 

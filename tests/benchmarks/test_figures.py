@@ -31,6 +31,16 @@ def test_less_memory_is_better() -> None:
     assert [one.ratio.median for one in figures if one.ratio] == [3.0, 1.0, 0.5]
 
 
+def test_a_workload_may_have_another_baseline() -> None:
+    samples = [
+        *rounds("kv1", "trio_tcp", 300),
+        *rounds("kv1", "asyncio_streams", 200),
+        *rounds("kv1", "trio_plain", 100),
+    ]
+    best, *_ = figures_of(WORKLOADS["kv1"], samples)
+    assert best.ratio == Ratio(median=1.5, lowest=1.5, highest=1.5)
+
+
 def test_without_the_baseline_there_is_no_ratio() -> None:
     [one] = figures_of(PP64, rounds("pp64", "some", 1, 2, 3))
     assert one.ratio is None

@@ -51,6 +51,24 @@ def test_names_that_it_does_not_know_are_an_error() -> None:
     assert "unknown: pp65, nobody" in done.stderr
 
 
+def test_what_needs_a_missing_program_is_skipped(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*BENCHMARKS, "--only=kv1,ask1", f"--output={tmp_path / 'new'}"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": str(tmp_path)},
+    )
+    assert done.stderr.splitlines() == [
+        "kv1 is skipped: the program redis-benchmark is not installed",
+        "ask1 is skipped: the program redis-server is not installed",
+    ]
+    page = (tmp_path / "new" / "report.md").read_text(encoding="utf-8")
+    assert "- `kv1` is skipped" in page
+    assert "## Requests and replies" not in page
+
+
 def children_of(pid: int) -> list[int]:
     """Ask the system which processes somebody has started."""
     found = subprocess.run(

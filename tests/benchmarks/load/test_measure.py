@@ -29,7 +29,11 @@ def put_under_load(workload: Workload, port: int, pid: int) -> Measurement:
 
 @pytest.mark.parametrize(
     "workload",
-    [name for name, workload in WORKLOADS.items() if workload.traffic != "idle"],
+    [
+        name
+        for name, workload in WORKLOADS.items()
+        if workload.traffic != "idle" and not workload.is_of_requests
+    ],
 )
 def test_it_measures_each_workload(workload: str) -> None:
     with running(named("trio_plain", WORKLOADS[workload].kind)) as (port, pid):

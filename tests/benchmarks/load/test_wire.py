@@ -11,7 +11,8 @@ from trio_tcp import codecs
 
 In = TypeVar("In")
 
-KINDS = get_args(Kind)
+OF_OTHERS = ["key_value", "requester"]
+KINDS = [kind for kind in get_args(Kind) if kind not in OF_OTHERS]
 
 
 def decoded(codec: codecs.Codec[In, Any], stream: bytes) -> list[In]:
@@ -52,3 +53,9 @@ def test_json_is_as_servers_write_it() -> None:
 
 def test_a_message_says_which_one_it_is() -> None:
     assert index_of(frame("broadcast", 0, 1234, 64)) == 1234
+
+
+@pytest.mark.parametrize("kind", OF_OTHERS)
+def test_there_are_no_messages_for_what_others_put_under_load(kind: Kind) -> None:
+    with pytest.raises(ValueError, match=kind):
+        frame(kind, 0, 0, 64)
