@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, Final, Generic, TypeVar, final
 
 import trio
+from trio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
 from trio_tcp._address import Address
 from trio_tcp._closing import Ending
@@ -161,7 +162,7 @@ class Connection(
         message some time, and each idle connection some memory.
         """
         try:
-            await trio.lowlevel.checkpoint_if_cancelled()
+            await checkpoint_if_cancelled()
         except trio.Cancelled:
             self._receives_cancelled += 1
             raise
@@ -244,9 +245,11 @@ class Connection(
         Cancellation:
             `trio.Cancelled` means that nothing of this message is sent, ever.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
+        await checkpoint_if_cancelled()
         incoming, outgoing = self._incoming, self._outgoing
-        more_to_answer = bool(incoming.ready) or incoming.has_more
+        # As `Incoming.has_more`, without the call.
+        buffer = incoming.buffer
+        more_to_answer = bool(incoming.ready) or buffer.start < len(buffer.data)
         if not (
             isinstance(value, bytes)
             and len(value) >= LARGE_BYTES
@@ -260,7 +263,7 @@ class Connection(
         if self._calls >= CALLS_PER_SCHEDULE_POINT:
             self._calls = 0
             # Shielded: the message is accepted, and Cancelled would deny it.
-            await trio.lowlevel.cancel_shielded_checkpoint()
+            await cancel_shielded_checkpoint()
 
     def _commit_large(self, message: bytes) -> bool:
         """Commit without putting it together; False if it is to be sent as usual."""
@@ -273,13 +276,13 @@ class Connection(
         All are encoded before any is sent, so an `EncodeError` sends nothing, and
         neither does `trio.Cancelled`. Otherwise as `send`.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
+        await checkpoint_if_cancelled()
         frames = [self._codec.encode(message) for message in messages]
         data = b"".join(frames)
         if not self._outgoing.commit(data, gather=self._incoming.has_more):
             await self._outgoing.wait_to_commit(data)
         self._outgoing.messages_sent += len(frames)
-        await trio.lowlevel.cancel_shielded_checkpoint()  # as in send
+        await cancel_shielded_checkpoint()  # as in send
 
     def send_nowait(self, message: Out_contra) -> None:
         """Accept one message for delivery if there is room right now.

@@ -52,6 +52,7 @@ class Incoming(Generic[In]):
         receiving: a task is in `Connection.receive`. It sets this itself.
         at_eof: the peer has closed its sending direction.
         closed: nothing may be delivered any more.
+        buffer: the bytes that are not yet decoded.
         bytes_received: read from the stream.
         bytes_held: as counted in the budget of the group.
         messages_received: returned to the user. The connection counts them.
@@ -80,6 +81,7 @@ class Incoming(Generic[In]):
         "_waiting",
         "_waits",
         "at_eof",
+        "buffer",
         "bytes_held",
         "bytes_received",
         "closed",
@@ -101,7 +103,8 @@ class Incoming(Generic[In]):
         received: bytes,
         awaits_first: bool,
     ) -> None:
-        self._decoder: Decoder[In] = Decoder(codec, Buffer(received))
+        self.buffer: Buffer = Buffer(received)
+        self._decoder: Decoder[In] = Decoder(codec, self.buffer)
         self.next_message = self._decoder.next_message
         self.ready = self._decoder.ready
         self._journal = journal
@@ -132,14 +135,9 @@ class Incoming(Generic[In]):
         self.read_from(transport)
 
     @property
-    def buffer(self) -> Buffer:
-        """The bytes that are not yet decoded."""
-        return self._decoder.buffer
-
-    @property
     def has_more(self) -> bool:
         """Whether something is received that is not delivered."""
-        buffer = self._decoder.buffer
+        buffer = self.buffer
         return bool(self.ready) or buffer.start < len(buffer.data)
 
     @property
@@ -163,7 +161,7 @@ class Incoming(Generic[In]):
             ConnectionBroken: the stream is broken.
             ConnectionClosedError: closed on this side meanwhile.
         """
-        buffer = self._decoder.buffer
+        buffer = self.buffer
         if self._is_halted or buffer.skipped != self._garbage_reported:
             self._check_for_more()
         self._interruption = None
@@ -239,7 +237,7 @@ class Incoming(Generic[In]):
         if chunk:
             self.bytes_received += len(chunk)
             self._decoder.feed(chunk)
-            self._count(self._decoder.buffer)
+            self._count(self.buffer)
         elif self._journal.is_broken:
             # When a write has seen the reset, reads end as if the peer had closed.
             self._break()
@@ -331,7 +329,7 @@ class Incoming(Generic[In]):
         except BaseException as error:  # noqa: ASYNC103, BLE001 - it is for who waits
             self._failure = error
             is_done = False
-        buffer = self._decoder.buffer
+        buffer = self.buffer
         size = len(buffer.data) + buffer.beyond
         held = size - buffer.start
         if size > SMALL_BYTES or self.bytes_held:
@@ -360,7 +358,7 @@ class Incoming(Generic[In]):
         self._doze = doze
         self.receiving = self._waiting = True
         self._waits += 1
-        self._start_to_wait(self._decoder.buffer)
+        self._start_to_wait(self.buffer)
 
     def stop_to_doze(self) -> None:
         """Wait no more."""
@@ -405,7 +403,7 @@ class Incoming(Generic[In]):
         What has arrived is still to be served. Returns whether it is sent away already:
         not all streams can tell what they have.
         """
-        buffer = self._decoder.buffer
+        buffer = self.buffer
         if not self._waiting or self._busy or buffer.start < len(buffer.data):
             return False
         wait = self._waits
@@ -472,7 +470,7 @@ class Incoming(Generic[In]):
     def switch_codec(self, codec: Codec[In, Never]) -> None:
         """Decode anew from the first byte that is not yet delivered."""
         self._decoder.rewind()
-        buffer = self._decoder.buffer
+        buffer = self.buffer
         buffer.cursor = buffer.start
         self._decoder = Decoder(codec, buffer)
         if self.at_eof:
@@ -483,7 +481,7 @@ class Incoming(Generic[In]):
     def take_undelivered(self) -> bytes:
         """Return what was read but not delivered, and hold it no more."""
         self._decoder.rewind()
-        buffer = self._decoder.buffer
+        buffer = self.buffer
         undelivered = buffer.unread()
         if self._read_ahead is not None:
             ahead = self._read_ahead.take()

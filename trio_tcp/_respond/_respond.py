@@ -337,7 +337,9 @@ class _Answers(Generic[In, Out]):
                     return False
                 request: In | NeedMore = NEED_MORE
                 try:
-                    if (request := incoming.next_message()) is NEED_MORE:
+                    if ready := incoming.ready:
+                        request = ready.pop()  # as `next_message`, without the call
+                    elif (request := incoming.next_message()) is NEED_MORE:
                         received = incoming.bytes_received
                         is_much = received - self._bytes_seen >= MUCH_BYTES
                         self._answered = answered if is_much else 0

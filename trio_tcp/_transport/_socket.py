@@ -16,6 +16,12 @@ from typing import Final, cast, final
 
 import outcome
 import trio
+from trio.lowlevel import (
+    current_task,
+    reschedule,
+    wait_readable,
+    wait_task_rescheduled,
+)
 
 from trio_tcp._address import Address, from_sockaddr
 from trio_tcp._transport._poller import FEW, LONE_WAKES, current_poller
@@ -123,14 +129,14 @@ class SocketTransport:
                 if fd < 0:
                     raise trio.ClosedResourceError("this socket was closed")
                 self._has_waited_directly = True
-                await trio.lowlevel.wait_readable(fd)
+                await wait_readable(fd)
                 self._note_direct_wake()
             elif self._readable:
                 await trio.lowlevel.checkpoint()
                 self._eager_reads = MAX_EAGER_READS
             else:
-                self._reader = trio.lowlevel.current_task()
-                chunk = await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+                self._reader = current_task()
+                chunk = await wait_task_rescheduled(self._stop_waiting)
                 self._eager_reads = MAX_EAGER_READS
                 if chunk is not None:
                     return cast("bytes", chunk)
@@ -202,7 +208,7 @@ class SocketTransport:
                 self._read_for(self._doze)
         elif self._offer is None or not self._wants_poller:
             self._reader = None
-            trio.lowlevel.reschedule(reader)
+            reschedule(reader)
         else:
             self._read_now(reader, self._offer)
 
@@ -262,7 +268,7 @@ class SocketTransport:
 
     def _wake(self, result: outcome.Outcome[bytes]) -> None:
         if self._reader is not None:
-            trio.lowlevel.reschedule(self._reader, result)
+            reschedule(self._reader, result)
             self._reader = None
 
     def offer_to(self, offer: Offer | None) -> None:
