@@ -6,7 +6,8 @@ all sockets for which something has come. With one active socket that is a detou
 of another task; with many it is shared by them.
 
 So `SocketTransport` asks `Poller.guess` and `Poller.is_worth_it`: the one place where
-that is decided. Where there is no epoll, it never is.
+that is decided. Where there is kqueue instead, what it is worth has not been measured,
+so it is used only where `VARIABLE` says so; where there is neither, never.
 
 What edges leave to those who use them (epoll(7)):
 
@@ -26,6 +27,8 @@ from contextlib import suppress
 from typing import Final, TypeAlias, final
 
 import trio
+
+from trio_tcp._transport._kqueue import HAS_KQUEUE, Kqueue
 
 __all__ = ["FEW", "LONE_WAKES", "Poller", "current_poller"]
 
@@ -50,6 +53,18 @@ that asks once and goes is not worth the system calls, whoever else is active.""
 EVENTS_PER_PASS: Final = 64
 """How many sockets are told before other tasks have their turn: some of them answer at
 once, each for as long as its function takes."""
+
+HAS_EPOLL: Final = hasattr(select, "epoll")
+
+BYTES_ALONE: Final = select.EPOLLIN if HAS_EPOLL else 1
+"""What epoll tells where there are bytes and nothing else."""
+
+EVENTS: Final = (
+    select.EPOLLIN | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
+    if HAS_EPOLL
+    else 0
+)
+"""What epoll is asked for."""
 
 Told: TypeAlias = Callable[[bool], None]
 """Called when something has come; the argument says that it is bytes alone. It must not
@@ -84,12 +99,13 @@ class Poller:
     def __init__(self, choice: str) -> None:
         if choice not in CHOICES:
             raise ValueError(f"{VARIABLE} is one of {', '.join(CHOICES)}: {choice!r}")
-        if choice in ("auto", "polled") and not hasattr(select, "epoll"):
+        can_poll = HAS_EPOLL or (HAS_KQUEUE and choice == "polled")
+        if choice in ("auto", "polled") and not can_poll:
             choice = "direct"
         self._choice = choice
         self.allows_sockets: bool = choice != "general"
         self._told: dict[int, Told] = {}
-        self._epoll: select.epoll | None = None
+        self._epoll: select.epoll | Kqueue | None = None
         self.sockets: int = 0
         self.wakes: int = 0
         self.is_over: bool = False
@@ -125,25 +141,24 @@ class Poller:
             Whether that was possible: the system may be out of descriptors or memory,
             or the run about to end.
         """
-        events = select.EPOLLIN | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
         try:
             if self._epoll is None:
                 self._epoll = self._start()
-            self._epoll.register(fd, events)
+            self._epoll.register(fd, EVENTS)
         except OSError:
             return False
         self._told[fd] = told
         return True
 
-    def _start(self) -> select.epoll:
+    def _start(self) -> select.epoll | Kqueue:
         """Start to wait.
 
         Raises:
-            OSError: as `select.epoll`; or it is too late for that.
+            OSError: the system is out of descriptors; or it is too late for that.
         """
         if self.is_over:
             raise OSError("the run has ended")
-        epoll = select.epoll()
+        epoll = select.epoll() if HAS_EPOLL else Kqueue()
         try:
             trio.lowlevel.spawn_system_task(self._run, epoll, name="trio_tcp poller")
         except RuntimeError:  # Trio has ended its system tasks
@@ -171,12 +186,12 @@ class Poller:
             with suppress(OSError):
                 self._epoll.unregister(fd)
 
-    async def _run(self, epoll: select.epoll) -> None:
+    async def _run(self, epoll: select.epoll | Kqueue) -> None:
         """Wait and tell, until Trio ends its system tasks, the last of all tasks."""
-        told, poll, bytes_alone = self._told, epoll.poll, select.EPOLLIN
+        told, poll, bytes_alone = self._told, epoll.poll, BYTES_ALONE
         try:
             while True:
-                await trio.lowlevel.wait_readable(epoll)
+                await trio.lowlevel.wait_readable(epoll.fileno())
                 while True:
                     events = poll(0, EVENTS_PER_PASS)
                     self.wakes += len(events)
