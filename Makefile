@@ -82,7 +82,7 @@ $(VENV)-wheel/bin/python:
 
 $(VENV)/ready: $(VENV)/bin/python pyproject.toml
 	@$(NEW_PIP)
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[cli]'
 	@touch $@
 
 $(VENV)/ready-test: $(VENV)/ready
@@ -100,5 +100,5 @@ $(VENV)/ready-check: $(VENV)/ready-test
 # What users install, from a wheel: verifytypes judges a package that stands apart
 # from its source tree.
 $(VENV)-wheel/ready: $(VENV)-wheel/bin/python pyproject.toml $(shell find trio_tcp -type f -not -name '*.pyc')
-	@$(VENV)-wheel/bin/python $(INSTALL) --force-reinstall '.[msgspec]'
+	@$(VENV)-wheel/bin/python $(INSTALL) --force-reinstall '.[cli,monitoring,msgspec]'
 	@touch $@

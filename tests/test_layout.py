@@ -21,7 +21,18 @@ PUBLIC = [
     "trio_tcp.testing",
     "trio_tcp.testing.faults",
 ]
-OPTIONAL = ["msgspec", "hypothesis", "rich", "pytest", "pytest_trio"]
+OPTIONAL = [
+    "msgspec",
+    "hypothesis",
+    "rich",
+    "click",
+    "cattrs",
+    "prompt_toolkit",
+    "prometheus_client",
+    "h11",
+    "pytest",
+    "pytest_trio",
+]
 
 every_module = pytest.mark.parametrize(
     "path", MODULES, ids=[str(path.relative_to(ROOT)) for path in MODULES]
