@@ -130,12 +130,11 @@ def _make(
 
 def _own(text: str) -> AnyCodec:
     found: Any = load(text)
-    made: Any = found if _is_codec(found) else None
-    if made is None and callable(found):
-        made = found()
-    if not _is_codec(made):
+    if not _is_codec(found) and callable(found):
+        found = found()
+    if not _is_codec(found):
         raise ValueError(f"{text} is {found!r}, which is no codec and makes none")
-    codec: AnyCodec = made
+    codec: AnyCodec = found
     return codec
 
 
