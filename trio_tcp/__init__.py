@@ -16,6 +16,7 @@ The layers, each of which imports only from those below it::
     cli                     the command, one file per subcommand
     testing                 memory streams, conformance checks
     _run                    a server as a whole program
+    monitoring              what an operator looks at: the log, as JSON
     _serve _client          who accepts, who connects
     _pool                   a connection for each task that wants one
     _requests               many tasks, one connection: each its own reply
@@ -52,6 +53,7 @@ The layers, each of which imports only from those below it::
     _options _validators    timeouts and limits; what their numbers may be
     _address                where the two ends are
     _errors _nursery        one tree of exceptions; groups of them taken apart
+    _printable              text of others, fit for a line of a log
 """
 
 from trio_tcp._address import Address, TcpAddress, UnixAddress
