@@ -83,7 +83,7 @@ async def echo(connection: trio_tcp.Connection[bytes, bytes]) -> None:
 
 
 async def serve(name: str, log: str, descriptor: int) -> None:
-    """Serve until the process is interrupted."""
+    """Serve until the process is killed."""
     await trio_tcp.serve_listeners(
         echo,
         [trio_tcp.listener_from_fd(descriptor)],
@@ -167,8 +167,8 @@ def measure(name: str, exchange: Exchange, rounds: int) -> tuple[int, int]:
             text=True,
         )
         done = exchange(listening.getsockname()[1], rounds)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=300)
     found = re.search(r"I\s+refs:\s+([\d,]+)", said)
     assert found, said
     return int(found[1].replace(",", "")), done
