@@ -410,6 +410,32 @@ async def test_backpressure_ends_before_its_connection_does(
     assert ended.seconds == 20
 
 
+async def test_backpressure_ends_at_once_when_nothing_can_be_sent_any_more() -> None:
+    """And not when the task that writes notices it."""
+
+    async def pour(connection: Text) -> None:
+        await fill(connection)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connection.send, "one more")
+            await record.wait(trio_tcp.BackpressureStarted)
+            nursery.cancel_scope.cancel()
+            connection.abort()
+            assert record.all(trio_tcp.BackpressureEnded)
+
+    record = Record()
+    async with testing.serve_in_memory(
+        pour, LINES, capacity=1000, observer=record
+    ) as served:
+        await served.listener.connect()
+        await record.wait(trio_tcp.ConnectionEnded)
+    assert steps(record) == [
+        "ConnectionOpened",
+        "BackpressureStarted",
+        "BackpressureEnded",
+        "ConnectionEnded",
+    ]
+
+
 async def test_it_may_start_and_end_many_times() -> None:
     async def pour(connection: Text) -> None:
         while True:
