@@ -16,6 +16,7 @@ The layers, each of which imports only from those below it::
     cli                     the command, one file per subcommand
     testing                 memory streams, conformance checks
     _run                    a server as a whole program
+    monitoring              what an operator looks at: the log, as JSON
     _serve _client          who accepts, who connects
     _pool                   a connection for each task that wants one
     _requests               many tasks, one connection: each its own reply
@@ -52,6 +53,7 @@ The layers, each of which imports only from those below it::
     _options _validators    timeouts and limits; what their numbers may be
     _address                where the two ends are
     _errors _nursery        one tree of exceptions; groups of them taken apart
+    _printable              text of others, fit for a line of a log
 """
 
 from trio_tcp._address import Address, TcpAddress, UnixAddress
@@ -86,7 +88,11 @@ from trio_tcp._errors import (
 from trio_tcp._events import (
     AcceptPaused,
     AcceptResumed,
+    BackpressureEnded,
+    BackpressureStarted,
     CloseReason,
+    ConnectionAccepted,
+    ConnectionDrained,
     ConnectionEnded,
     ConnectionEvent,
     ConnectionOpened,
@@ -101,10 +107,13 @@ from trio_tcp._events import (
     LimitReached,
     MessageMalformed,
     Observer,
+    ProxyHeaderReceived,
     ServerResumed,
     ServerStarted,
     ServerStopped,
     ServerSuspended,
+    TimedOut,
+    TlsEstablished,
 )
 from trio_tcp._framed import framed
 from trio_tcp._heartbeat import heartbeat
@@ -146,6 +155,8 @@ __all__ = [
     "AcceptResumed",
     "Address",
     "Backoff",
+    "BackpressureEnded",
+    "BackpressureStarted",
     "Break",
     "CloseNotifyMissingError",
     "CloseReason",
@@ -153,8 +164,10 @@ __all__ = [
     "ConnectError",
     "Connecting",
     "Connection",
+    "ConnectionAccepted",
     "ConnectionBroken",
     "ConnectionClosedError",
+    "ConnectionDrained",
     "ConnectionEnded",
     "ConnectionEvent",
     "ConnectionFault",
@@ -190,6 +203,7 @@ __all__ = [
     "PoolClosedError",
     "PoolStatistics",
     "ProxyHeader",
+    "ProxyHeaderReceived",
     "ProxyProtocol",
     "Ready",
     "ReconnectingRequester",
@@ -208,8 +222,10 @@ __all__ = [
     "SessionState",
     "Stopped",
     "TcpAddress",
+    "TimedOut",
     "Timeouts",
     "Tls",
+    "TlsEstablished",
     "TlsHandshakeError",
     "TlsInfo",
     "TrioTcpError",
