@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import tomllib
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_tcp.cli._serve._toml_lines import KeyPath, lines_of_keys
+
 
 def test_keys_of_every_kind_are_found() -> None:
     """Bare, quoted and dotted; in tables, arrays and arrays of tables."""
@@ -76,7 +78,9 @@ def test_line_ends_of_windows_count_once() -> None:
     assert lines_of_keys(text) == {("a",): 1, ("b",): 3}
 
 
-keys = st.sampled_from(["a", "b", "c-d", "e_1", "two words", "dot.ted", "[x]", "=", "#"])
+keys = st.sampled_from(
+    ["a", "b", "c-d", "e_1", "two words", "dot.ted", "[x]", "=", "#"]
+)
 
 scalars = st.sampled_from(
     [
@@ -106,7 +110,9 @@ def key_text(key: str) -> str:
 
 
 @st.composite
-def documents(draw: st.DrawFn) -> tuple[str, dict[KeyPath, int]]:
+def documents(  # noqa: C901 - a kind of statement after the other
+    draw: st.DrawFn,
+) -> tuple[str, dict[KeyPath, int]]:
     """Write a document, and take down where each key is written."""
     text = ""
     expected: dict[KeyPath, int] = {}

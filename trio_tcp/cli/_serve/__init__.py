@@ -8,6 +8,7 @@ From what the user has set to a running server::
     _listening        opens the sockets
     _log              where the log goes
     _structure        the settings make sense: a configuration; or what is wrong
+    _fields           how each of them is read
     _options          the command line's settings
     _settings         they and the file's, as one tree
     _handler _addresses _server_tls    what its texts stand for

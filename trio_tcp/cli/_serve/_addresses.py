@@ -101,7 +101,7 @@ def _includes(host: str | None, other: str | None) -> bool:
             return True
         case "::":
             return other is None or ":" in other
-        case "0.0.0.0":  # noqa: S104 - nobody binds it here
+        case "0.0.0.0":
             return other is None or bool(IPV4.fullmatch(other))
         case _:
             return False

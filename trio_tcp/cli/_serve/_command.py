@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import logging
-from typing import Any
 
 import click
 
+from trio_tcp._workers import is_worker
 from trio_tcp.cli._serve._configuration import Configuration
 from trio_tcp.cli._serve._log import start_log
 from trio_tcp.cli._serve._options import given_options, service_options
 from trio_tcp.cli._serve._service import serve
-from trio_tcp.cli._serve._settings import Given, Settings, read_settings
+from trio_tcp.cli._serve._settings import Given, read_settings
 from trio_tcp.cli._serve._structure import configure
 
 __all__ = ["command"]
@@ -47,7 +47,7 @@ def command(
         click.echo(f"All is well: {settings.tree['handler']} would listen on {where}.")
         return 0
     start_log(configuration.log)
-    for warning in warnings_about(configuration):
+    for warning in [] if is_worker() else warnings_about(configuration):
         LOGGER.warning("%s", warning)
     return serve(configuration, settings, read)
 

@@ -6,7 +6,7 @@ import functools
 import inspect
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from trio_tcp.cli._parameters import NoSuchObjectError, load
 from trio_tcp.cli._serve._configuration import AnyHandler
@@ -45,7 +45,7 @@ def load_handler(name: str) -> AnyHandler:
     Raises:
         WrongValueError: there is none of this name, or it cannot be one.
     """
-    found = load_object(name)
+    found: Any = load_object(name)
     if inspect.isclass(found) or not callable(found):
         what = "a class" if inspect.isclass(found) else repr(found)
         raise WrongValueError(
@@ -59,8 +59,7 @@ def load_handler(name: str) -> AnyHandler:
             "name what trio_tcp.respond() makes of it"
         )
     _check_arguments(name, found)
-    handler: AnyHandler = found
-    return handler
+    return cast("AnyHandler", found)
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

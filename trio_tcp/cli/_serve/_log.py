@@ -37,7 +37,7 @@ def _formatter(log: Log) -> logging.Formatter:
         from trio_tcp.monitoring import JsonFormatter  # noqa: PLC0415 - if it is asked for
 
         return JsonFormatter()
-    return logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    return logging.Formatter("%(asctime)s [%(process)d] %(levelname)s %(message)s")
 
 
 @final

@@ -52,7 +52,7 @@ def _reload(
             server.tls = configuration.tls.context()
     except (ConfigurationError, WrongValueError) as error:
         for line in str(error).splitlines():
-            LOGGER.error("not reloaded: %s", line)
+            LOGGER.error("not reloaded: %s", line)  # noqa: TRY400 - the user's mistake
         return settings
     server.limits = configuration.limits
     LOGGER.info("reloaded: limits and certificates")

@@ -93,15 +93,9 @@ class ServerTls:
             context.load_cert_chain(self.cert, self.key, password=_refuse_password)
         except ssl.SSLError as error:
             raise self._fault(error) from error
-        match _verify_error(self.cert, self.key):
-            case ssl.SSLCertVerificationError(verify_code=code) as error if code in (
-                NOT_YET_VALID,
-                HAS_EXPIRED,
-            ):
-                wrong = f"{self.cert}: {error.verify_message}"
-                raise WrongValueError(wrong, ("cert",))
-            case _:
-                pass
+        found = _verify_error(self.cert, self.key)
+        if found is not None and found.verify_code in (NOT_YET_VALID, HAS_EXPIRED):
+            raise WrongValueError(f"{self.cert}: {found.verify_message}", ("cert",))
 
     def _fault(self, error: ssl.SSLError) -> WrongValueError:
         """Say which of the two files OpenSSL does not take, and why."""
@@ -128,7 +122,7 @@ def _refuse_password() -> str:
     raise WrongValueError(wrong, ("key",))
 
 
-def _verify_error(cert: str, key: str | None) -> ssl.SSLError | None:
+def _verify_error(cert: str, key: str | None) -> ssl.SSLCertVerificationError | None:
     """Let a client look at the certificate who trusts it: only its dates can be wrong.
 
     In memory, as `ssl` has no other way to look at a certificate in a file.
@@ -147,6 +141,8 @@ def _verify_error(cert: str, key: str | None) -> ssl.SSLError | None:
             side.do_handshake()
         except ssl.SSLWantReadError:
             continue
-        except ssl.SSLError as error:
+        except ssl.SSLCertVerificationError as error:
             return error
+        except ssl.SSLError:
+            return None  # nothing about dates: no client has come so far yet
     return None

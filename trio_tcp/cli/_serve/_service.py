@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,10 +12,16 @@ import click
 import trio
 
 import trio_tcp
-from trio_tcp import Event, Server, WorkersFailedError
+from trio_tcp import Event, Observer, Server, ServerStarted, WorkersFailedError
 from trio_tcp._nursery import ungrouped
 from trio_tcp._until_signalled import start_as_last
-from trio_tcp._workers import ReloadStarted, Supervisor, is_worker, work
+from trio_tcp._workers import (
+    ReloadStarted,
+    Supervisor,
+    WorkersEvent,
+    is_worker,
+    work,
+)
 from trio_tcp.cli._serve._configuration import Configuration
 from trio_tcp.cli._serve._listening import open_listeners
 from trio_tcp.cli._serve._reloading import (
@@ -25,6 +32,8 @@ from trio_tcp.cli._serve._reloading import (
 from trio_tcp.cli._serve._settings import Settings
 
 __all__ = ["serve"]
+
+LOGGER = logging.getLogger("trio_tcp")
 
 Read: TypeAlias = Callable[[], Settings]
 
@@ -47,7 +56,7 @@ def serve(configuration: Configuration, settings: Settings, read: Read) -> int:
         click.ClickException: it cannot listen, or its workers do not live.
     """
     if is_worker():
-        run = partial(work, partial(_serve, configuration))
+        run = partial(work, partial(_serve, configuration, observer=_observe_worker))
     elif configuration.workers:
         run = partial(_supervise, configuration, settings, read)
     else:
@@ -86,7 +95,8 @@ async def _supervise(
     """Let workers serve, each of which is this same command line."""
 
     def observe(event: Event) -> None:
-        trio_tcp.log_events(event)
+        if isinstance(event, WorkersEvent):
+            LOGGER.log(event.level, "%s", event.describe(), extra={"event": event})
         if isinstance(event, ReloadStarted):
             try:
                 changed = changed_keys(settings, read())
@@ -111,6 +121,7 @@ async def _serve(
     configuration: Configuration,
     listeners: Sequence[trio.SocketListener],
     *,
+    observer: Observer = trio_tcp.log_events,
     task_status: trio.TaskStatus[Server],
 ) -> None:
     await trio_tcp.serve_listeners(
@@ -122,5 +133,12 @@ async def _serve(
         proxy_protocol=configuration.proxy_protocol,
         limits=configuration.limits,
         timeouts=configuration.timeouts,
+        observer=observer,
         task_status=task_status,
     )
+
+
+def _observe_worker(event: Event) -> None:
+    """Log what happens in a worker, but not where it listens: the supervisor does."""
+    if not isinstance(event, ServerStarted):
+        trio_tcp.log_events(event)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
@@ -33,7 +33,7 @@ class Given:
     """
 
     path: KeyPath
-    value: Any
+    value: object
     option: str
 
 
@@ -51,8 +51,8 @@ class Settings:
 
     tree: Tree
     file: str
-    _lines: dict[KeyPath, int]
-    _options: dict[KeyPath, str]
+    _lines: dict[KeyPath, int] = attrs.field(alias="lines")
+    _options: dict[KeyPath, str] = attrs.field(alias="options")
 
     def problem(self, path: KeyPath, text: str) -> Problem:
         """Say what is wrong with the value at a place.
@@ -88,14 +88,17 @@ def read_settings(file: str | None, given: Sequence[Given]) -> Settings:
     Raises:
         ConfigurationError: the file cannot be read, or is not TOML.
     """
-    tree, lines = ({}, {}) if file is None else _read(file)
+    tree: Tree = {}
+    lines: dict[KeyPath, int] = {}
+    if file is not None:
+        tree, lines = _read(file)
     options: dict[KeyPath, str] = {}
     for one in given:
         _put(tree, one)
         options[one.path] = one.option
-        if isinstance(one.value, list):
-            for index, item in enumerate(one.value):
-                options[(*one.path, index)] = f"{one.option} {item}"
+        elements = one.value if isinstance(one.value, list) else []
+        for index, item in enumerate(cast("list[object]", elements)):
+            options[(*one.path, index)] = f"{one.option} {item}"
     return Settings(tree=tree, file=file or "", lines=lines, options=options)
 
 
@@ -122,8 +125,7 @@ def _read(file: str) -> tuple[Tree, dict[KeyPath, int]]:
 def _put(tree: Tree, one: Given) -> None:
     *sections, key = one.path
     for section in sections:
-        inner = tree.get(str(section))
-        if not isinstance(inner, dict):  # what the file has there instead gives way
-            inner = tree[str(section)] = {}
-        tree = inner
+        if not isinstance(tree.get(str(section)), dict):
+            tree[str(section)] = {}  # what the file has there instead gives way
+        tree = cast("Tree", tree[str(section)])
     tree[str(key)] = one.value

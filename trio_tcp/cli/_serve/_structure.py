@@ -1,49 +1,32 @@
-"""From what the user has set to a `Configuration`, or to everything that is wrong.
-
-`cattrs` goes through the tree. How each field is read is decided here, once: what a
-class says about a field (its type, its validator) is asked field by field, so that one
-mistake does not hide the next, and so that a new field of `Limits` or `Timeouts` is a
-new key by itself.
-"""
+"""From what the user has set to a `Configuration`, or to everything that is wrong."""
 
 from __future__ import annotations
 
 import difflib
-import typing
-from collections.abc import Callable, Iterator
-from types import NoneType
-from typing import Any, Final, Literal
+from collections.abc import Iterator
+from typing import Final
 
 import attrs
-import cattrs
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
-from cattrs.gen import make_dict_structure_fn, override
 
-from trio_tcp import KeepAlive, Limits, ProxyProtocol, Timeouts
-from trio_tcp.cli._parameters import HostAddress, parse_codec, parse_size
-from trio_tcp.cli._parameters import parse_listen_address as parse_address
-from trio_tcp.cli._serve._addresses import parse_addresses
-from trio_tcp.cli._serve._configuration import Configuration, Log
-from trio_tcp.cli._serve._handler import load_handler
+from trio_tcp.cli._serve._configuration import Configuration
+from trio_tcp.cli._serve._fields import CONVERTER
 from trio_tcp.cli._serve._problems import (
     ConfigurationError,
     Problem,
     WrongValueError,
 )
-from trio_tcp.cli._serve._server_tls import ServerTls
 from trio_tcp.cli._serve._settings import Settings
 from trio_tcp.cli._serve._toml_lines import KeyPath
 
 __all__ = ["configure"]
 
-Read = Callable[[Any], Any]
-
 REQUIRED: Final = {
     "handler": 'an async function of one connection, as in handler = "service:echo"',
     "codec": 'what makes messages of bytes: --codec lines, or codec = "lines"',
-    "listen": "where: --listen localhost:8888, or listen = [\"localhost:8888\"]",
+    "listen": 'where: --listen localhost:8888, or listen = ["localhost:8888"]',
     "cert": 'the file: --tls-cert cert.pem, or cert = "cert.pem"',
-    "trusted": "whom: --proxy-trusted 10.0.0.0/8, or trusted = [\"10.0.0.0/8\"]",
+    "trusted": 'whom: --proxy-trusted 10.0.0.0/8, or trusted = ["10.0.0.0/8"]',
 }
 
 
@@ -61,9 +44,6 @@ def configure(settings: Settings) -> Configuration:
         raise ConfigurationError(list(_problems(error, (), settings))) from error
 
 
-# What is wrong ------------------------------------------------------------------------
-
-
 def _problems(
     error: BaseException, path: KeyPath, settings: Settings
 ) -> Iterator[Problem]:
@@ -71,16 +51,25 @@ def _problems(
     match error:
         case ClassValidationError():
             named, others = error.group_exceptions()
-            for inner, note in named:
-                yield from _problems(inner, (*path, note.name), settings)
-            for inner in others:
-                yield from _problems(inner, path, settings)
+            within = [(inner, (*path, note.name)) for inner, note in named]
+            within += [(inner, path) for inner in others]
+        case ExceptionGroup():
+            within = [(inner, path) for inner in error.exceptions]
+        case _:
+            yield from _mistakes(error, path, settings)
+            return
+    for inner, place in within:
+        yield from _problems(inner, place, settings)
+
+
+def _mistakes(
+    error: BaseException, path: KeyPath, settings: Settings
+) -> Iterator[Problem]:
+    """Iterate over what one error means; that is one thing, but for unknown keys."""
+    match error:
         case ForbiddenExtraKeysError():
             for key in error.extra_fields:
                 yield settings.problem((*path, key), _unknown(key, error.cl))
-        case ExceptionGroup():
-            for inner in error.exceptions:
-                yield from _problems(inner, path, settings)
         case WrongValueError():
             yield settings.problem((*path, *error.path), str(error))
         case KeyError():
@@ -96,123 +85,3 @@ def _unknown(key: str, of: type) -> str:
     close = difflib.get_close_matches(key.replace("-", "_"), names, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
     return f"there is no such key; {hint}"
-
-
-# How values are read ------------------------------------------------------------------
-
-
-def _table(cls: type) -> Callable[[Any, Any], Any]:
-    """Make what reads a table into a class, field by field."""
-    attrs.resolve_types(cls)
-    fields = {
-        field.name: override(struct_hook=_hook(field)) for field in attrs.fields(cls)
-    }
-    structure = make_dict_structure_fn(
-        cls, CONVERTER, _cattrs_forbid_extra_keys=True, **fields
-    )
-
-    def read(value: object, kind: Any) -> Any:  # noqa: ANN401 - of this class
-        if not isinstance(value, dict):
-            raise WrongValueError(f"must be a table, with keys, not {value!r}")
-        return structure(value, kind)
-
-    return read
-
-
-def _hook(field: attrs.Attribute[Any]) -> Callable[[Any, Any], Any]:
-    read = READ_FIELD.get(field.name) or _reader(field.name, field.type)
-
-    def hook(value: object, _: object) -> Any:  # noqa: ANN401 - what the field holds
-        result = read(value)
-        if field.converter is not None:  # to hear now what it has to say
-            field.converter(result)  # type: ignore[operator] # ours are functions
-        if field.validator is not None:
-            field.validator(None, field, result)
-        return result
-
-    return hook
-
-
-def _reader(name: str, kind: Any) -> Read:  # noqa: ANN401, PLR0911 - one for each kind
-    """Return what reads a value of a type."""
-    kinds = [one for one in typing.get_args(kind) if one is not NoneType]
-    if typing.get_origin(kind) is Literal:
-        return _one_of(kinds)
-    if NoneType in typing.get_args(kind):
-        return _reader(name, kinds[0])
-    if attrs.has(kind):
-        return lambda value: CONVERTER.structure(value, kind)
-    if typing.get_origin(kind) is tuple:
-        return _texts
-    if kind is str:
-        return _text
-    if kind is bytes:
-        return lambda value: _text(value).encode()
-    if name.endswith("_bytes"):
-        return _size
-    return lambda value: value  # a number: the field's validator judges
-
-
-def _one_of(choices: list[Any]) -> Read:
-    def read(value: object) -> object:
-        if value not in choices:
-            raise WrongValueError(f"must be {' or '.join(choices)}, not {value!r}")
-        return value
-
-    return read
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise WrongValueError(f"must be a text, as in \"…\", not {value!r}")
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple):
-        raise WrongValueError(f"must be a list, as in [\"…\"], not {value!r}")
-    return tuple(map(_text, value))
-
-
-def _size(value: object) -> object:
-    return parse_size(value) if isinstance(value, str) else value
-
-
-def _codec(value: object) -> object:
-    name = _text(value)
-    try:
-        return parse_codec(name)
-    except (ValueError, ImportError) as error:
-        raise WrongValueError(str(error)) from error
-    except (Exception, SystemExit) as error:  # of the user's own module
-        reason = f"{type(error).__name__}: {error}"
-        raise WrongValueError(f"making {name} failed with {reason}") from error
-
-
-def _status(value: object) -> HostAddress:
-    address = parse_address(_text(value))
-    if not isinstance(address, HostAddress):
-        raise WrongValueError(f"must be HOST:PORT, not {address}")
-    return address
-
-
-def _tls(value: object) -> ServerTls:
-    tls = CONVERTER.structure(value, ServerTls)
-    tls.context()  # to hear what is wrong with the files
-    return tls
-
-
-READ_FIELD: Final[dict[str, Read]] = {
-    "handler": lambda value: load_handler(_text(value)),
-    "codec": _codec,
-    "listen": lambda value: parse_addresses(_texts(value)),
-    "status": _status,
-    "tls": _tls,
-}
-"""Fields whose text stands for something else."""
-
-CONVERTER: Final = cattrs.Converter(forbid_extra_keys=True)
-
-for _class in (Log, ServerTls, Limits, Timeouts, KeepAlive, ProxyProtocol):
-    CONVERTER.register_structure_hook(_class, _table(_class))
-CONVERTER.register_structure_hook(Configuration, _table(Configuration))

@@ -7,8 +7,8 @@ lines that are a document by themselves, since one that is cut anywhere is none.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias, cast
 
 __all__ = ["KeyPath", "lines_of_keys"]
 
@@ -59,13 +59,14 @@ def _statement(lines: list[str], start: int) -> tuple[int, dict[str, Any]]:
 def _header(statement: dict[str, Any], last_index: dict[KeyPath, int]) -> KeyPath:
     """Return the table that ``[a.b]`` or ``[[a.b]]`` begins, or goes on with."""
     path: KeyPath = ()
-    rest: Any = statement
+    rest: dict[str, Any] = statement
     while rest:
-        [(key, rest)] = rest.items()
+        [(key, below)] = rest.items()
         path += (key,)
-        if isinstance(rest, list):  # [[…]], which begins another one
+        if isinstance(below, list):  # [[…]], which begins another one
             last_index[path] = last_index.get(path, -1) + 1
-            rest = rest[0]
+            below = None
+        rest = below or {}
         if path in last_index:
             path += (last_index[path],)
     return path
@@ -73,11 +74,11 @@ def _header(statement: dict[str, Any], last_index: dict[KeyPath, int]) -> KeyPat
 
 def _paths(value: object) -> Iterator[KeyPath]:
     """Iterate over the paths to all that is in a value."""
-    items: list[tuple[str | int, Any]] = []
+    items: Iterable[tuple[str | int, object]] = ()
     if isinstance(value, dict):
-        items = list(value.items())
+        items = cast("dict[str | int, object]", value).items()
     elif isinstance(value, list):
-        items = list(enumerate(value))
+        items = enumerate(cast("list[object]", value))
     for key, inner in items:
         yield (key,)
         for path in _paths(inner):
