@@ -137,7 +137,7 @@ from trio_tcp._respond import respond
 from trio_tcp._run import run_server
 from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
 from trio_tcp._serve_connection import Handler
-from trio_tcp._server import Server, ServerStatistics
+from trio_tcp._server import Server, ServerState, ServerStatistics
 from trio_tcp._session import Break, Session, open_session
 from trio_tcp._transport import TlsInfo
 
@@ -201,6 +201,7 @@ __all__ = [
     "Server",
     "ServerResumed",
     "ServerStarted",
+    "ServerState",
     "ServerStatistics",
     "ServerStopped",
     "ServerSuspended",
