@@ -55,8 +55,7 @@ def __getattr__(name: str) -> object:
         if error.name not in _EXTRA:
             raise
         raise ModuleNotFoundError(
-            f"{__name__}.{name} needs {error.name}: "
-            "pip install 'trio-tcp[monitoring]'",
+            f"{__name__}.{name} needs {error.name}: pip install 'trio-tcp[monitoring]'",
             name=error.name,
         ) from None
     return getattr(home, name)

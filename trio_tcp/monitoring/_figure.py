@@ -28,13 +28,17 @@ Labels: TypeAlias = tuple[str, ...]
 """The values of a figure's labels, in their order."""
 
 
+def _with_prefix(name: str) -> str:
+    return f"trio_tcp_{name}"
+
+
 @final
 @attrs.frozen(eq=False)
 class Figure:
     """A metric, as it is described.
 
     Attributes:
-        name: as Prometheus has it; a counter's without ``_total``.
+        name: given without the prefix; a counter's without ``_total``.
         kind: what Prometheus calls its type.
         meaning: one line.
         labels: their names.
@@ -42,7 +46,7 @@ class Figure:
             event is an increase, and not a series out of nothing.
     """
 
-    name: str = attrs.field(converter="trio_tcp_{}".format)
+    name: str = attrs.field(converter=_with_prefix)
     kind: Literal["counter", "gauge", "histogram"]
     meaning: str
     labels: tuple[str, ...] = attrs.field(default=(), kw_only=True)
@@ -65,7 +69,8 @@ class Figure:
         for labels, histogram in histograms.items():
             bounds = [*map(floatToGoString, histogram.bounds), "+Inf"]
             counts = itertools.accumulate(histogram.counts)
-            family.add_metric(labels, list(zip(bounds, counts)), histogram.sum)
+            buckets = list(zip(bounds, counts, strict=True))
+            family.add_metric(labels, buckets, histogram.sum)
         return family
 
     def described(self) -> Metric:
@@ -90,7 +95,7 @@ class Sheet:
 
     def add_all(self, other: Sheet) -> None:
         """Add each value of another sheet."""
-        for figure, values in other._values.items():  # noqa: SLF001 - the same class
+        for figure, values in other._values.items():
             for labels, value in values.items():
                 self.add(figure, value, *labels)
 

@@ -11,11 +11,11 @@ from typing import Final, final
 
 __all__ = ["LIFETIMES", "WAITS", "Histogram"]
 
-WAITS: Final = (
-    (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05)
-    + (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-)  # fmt: skip
-"""Bounds in seconds for what somebody waits for: a reply, a handshake."""
+WAITS: Final = tuple(
+    float(f"{digits}e{exponent}") for exponent in range(-4, 2) for digits in (1, 2.5, 5)
+)
+"""Bounds in seconds for what somebody waits for, a reply or a handshake: from 0.1 ms
+to 50 s."""
 
 LIFETIMES: Final = (0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0, 86_400.0)
 """Bounds in seconds for how long a connection lasts."""

@@ -31,6 +31,10 @@ HEAD_SECONDS: Final = 5.0
 """For a request to arrive whole, from its first byte on. It fits into one segment."""
 
 
+CLOSE: Final = {"Connection": "close"}
+"""Says that no further request will be answered."""
+
+
 @final
 @attrs.frozen
 class Request:
@@ -94,15 +98,19 @@ async def converse(answer: Answer, connection: Bytes) -> None:
             has failed.
     """
     peer = _Peer(connection)
-    while (request := await peer.receive()) is not None:
+    failure: Exception | None = None
+    while failure is None and (request := await peer.receive()) is not None:
         try:
             page = await answer(request)
-        except Exception:
-            with suppress(ConnectionFault):
-                await peer.send(Page.error(HTTPStatus.INTERNAL_SERVER_ERROR))
-                await connection.aclose()
-            raise
-        await peer.send(page)
+        except Exception as error:  # noqa: BLE001 - raised below
+            failure = error
+        else:
+            await peer.send(page)
+    if failure is not None:
+        with suppress(ConnectionFault):
+            await peer.send(Page.error(HTTPStatus.INTERNAL_SERVER_ERROR, CLOSE))
+            await connection.aclose()
+        raise failure
 
 
 @final
@@ -128,6 +136,8 @@ class _Peer:
             return None
         try:
             return await self._receive()
+        except ConnectionFault:
+            raise  # also if the connection itself finds that it has taken too long
         except h11.RemoteProtocolError as error:
             status = HTTPStatus(error.error_status_hint)
         except trio.TooSlowError:
@@ -152,7 +162,7 @@ class _Peer:
         return Request(
             event.method.decode("ascii"),
             _path(event.target.decode("ascii")),
-            b", ".join(accept).decode("latin-1"),
+            b", ".join(accept).decode("ascii", "ignore"),
         )
 
     async def _feed(self) -> None:
@@ -164,17 +174,19 @@ class _Peer:
 
     async def send(self, page: Page) -> None:
         """Answer, and say so if that was the last time."""
-        headers = [
-            ("Date", formatdate(usegmt=True)),
-            ("Content-Type", page.content_type),
-            ("Content-Length", str(len(page.body))),
-            ("Cache-Control", "no-store"),
-            *page.headers.items(),
-        ]
+        headers = {
+            "Date": formatdate(usegmt=True),
+            "Content-Type": page.content_type,
+            "Content-Length": str(len(page.body)),
+            "Cache-Control": "no-store",
+            **page.headers,
+        }
         if self._http.their_state is not h11.DONE:
-            headers.append(("Connection", "close"))
+            headers |= CLOSE
         response = h11.Response(
-            status_code=page.status, headers=headers, reason=page.status.phrase
+            status_code=page.status,
+            headers=list(headers.items()),
+            reason=page.status.phrase,
         )
         data = self._http.send(response)
         if self._wants_body:

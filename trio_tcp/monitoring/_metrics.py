@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import wraps
 from itertools import chain
-from typing import Any, Final, Protocol, TypeVar, final
+from typing import Any, Final, TypeVar, cast, final
 
 import trio
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -29,19 +29,10 @@ from trio_tcp.monitoring._timings import TIMING_FIGURES, Timings
 __all__ = ["FIGURES", "Metrics"]
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+ServeT = TypeVar("ServeT", bound=Callable[..., Awaitable[Any]])
 
 FIGURES: Final = (*SERVER_FIGURES, *TALLY_FIGURES, *TIMING_FIGURES, *CLIENT_FIGURES)
 """All that there are, in the order of the documentation."""
-
-
-class Serve(Protocol):
-    """A function that serves: `serve_tcp` and its kin, with their arguments given."""
-
-    async def __call__(
-        self, *args: Any, task_status: trio.TaskStatus[Server], **options: Any
-    ) -> object:
-        """Serve, and report the `Server`."""
-        ...
 
 
 @final
@@ -97,7 +88,7 @@ class Metrics:
         """
         self._servers.watch(server)
 
-    def watched(self, serve: Serve) -> Serve:
+    def watched(self, serve: ServeT) -> ServeT:
         """Make a function that serves watch its own server.
 
         For those to whom such a function is given, and who start it themselves.
@@ -112,15 +103,15 @@ class Metrics:
         """
 
         @wraps(serve)
-        async def serve_watched(
-            *args: Any,
+        async def watched(  # noqa: ASYNC114 - it has the name of what it is given
+            *args: object,
             task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
-            **options: Any,
-        ) -> object:
+            **options: object,
+        ) -> Any:  # noqa: ANN401 - what that returns
             watching = _Watching(self.watch, task_status)
             return await serve(*args, task_status=watching, **options)
 
-        return serve_watched
+        return cast("ServeT", watched)
 
     def watch_pool(self, name: str, pool: WatchedPool) -> None:
         """Have a pool's figures read from now on; in place of an older one's.
@@ -170,7 +161,7 @@ class Metrics:
         )
 
     def describe(self) -> list[Metric]:
-        """Return all figures without values, so that a registry notices a second one."""
+        """Return all figures without values: a registry takes each but once."""
         return [figure.described() for figure in FIGURES]
 
     def readiness(self) -> Readiness:
@@ -197,7 +188,7 @@ class _Watching:
         self._watch = watch
         self._task_status = task_status
 
-    def started(self, server: Server) -> None:
+    def started(self, value: Any = None) -> None:  # noqa: ANN401 - it is overloaded
         """Watch it first."""
-        self._watch(server)
-        self._task_status.started(server)
+        self._watch(value)
+        self._task_status.started(value)

@@ -52,10 +52,12 @@ ENDED: Final = Figure(
     labels=("reason",),
     known=tuple((reason.name.lower(),) for reason in CloseReason),
 )
-MESSAGES_RECEIVED: Final = Figure("received_messages", "counter", "From clients.")
-MESSAGES_SENT: Final = Figure("sent_messages", "counter", "To clients.")
-BYTES_RECEIVED: Final = Figure("received_bytes", "counter", "From clients.")
-BYTES_SENT: Final = Figure("sent_bytes", "counter", "To clients.")
+MESSAGES_RECEIVED: Final = Figure(
+    "received_messages", "counter", "Messages from clients."
+)
+MESSAGES_SENT: Final = Figure("sent_messages", "counter", "Messages to clients.")
+BYTES_RECEIVED: Final = Figure("received_bytes", "counter", "Bytes from clients.")
+BYTES_SENT: Final = Figure("sent_bytes", "counter", "Bytes to clients.")
 BYTES_BUFFERED: Final = Figure(
     "buffered_bytes",
     "gauge",

@@ -30,16 +30,20 @@ from trio_tcp._events import (
     TlsEstablished,
 )
 from trio_tcp._options import Timeouts
-from trio_tcp.monitoring._figure import Figure, Sheet
+from trio_tcp.monitoring._figure import Figure, Labels, Sheet
 from trio_tcp.monitoring._histogram import LIFETIMES, WAITS, Histogram
 
 __all__ = ["TALLY_FIGURES", "Tally"]
 
 STAGES: Final = (("proxy_header",), ("tls",))
 
-TIMEOUTS: Final = tuple(
-    (field.name,) for field in attrs.fields(Timeouts) if field.name != "message_rate"
+TIMEOUTS: Final = (
+    *(field.name for field in attrs.fields(Timeouts) if field.name != "message_rate"),
+    "proxy_protocol",
+    "heartbeat",
+    "reply",
 )
+"""As `TimedOut` has them."""
 
 LIFETIME_SECONDS: Final = Figure(
     "connection_duration_seconds", "histogram", "How long connections lived."
@@ -61,9 +65,9 @@ HANDSHAKES_FAILED: Final = Figure(
 TIMEOUTS_HIT: Final = Figure(
     "timeouts",
     "counter",
-    "Peers that were too slow, by the field of Timeouts.",
+    "Peers that were too slow, by the field of Timeouts, or in what else.",
     labels=("timeout",),
-    known=TIMEOUTS,
+    known=tuple((timeout,) for timeout in TIMEOUTS),
 )
 LIMITS_REACHED: Final = Figure(
     "limits_reached",
@@ -133,7 +137,9 @@ class Tally:
     def __init__(self) -> None:
         self._sheet = Sheet(COUNTERS)
         self._lifetimes = Histogram(LIFETIMES)
-        self._handshakes = {stage: Histogram(WAITS) for stage in STAGES}
+        self._handshakes: dict[Labels, Histogram] = {
+            stage: Histogram(WAITS) for stage in STAGES
+        }
         # By the class, which is faster than to match one case after the other.
         self._notes: dict[type[Event], Callable[[Any], None]] = {
             ConnectionEnded: self._note_end,
