@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+from contextlib import suppress
 from functools import partial
 
 import attrs

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final, TypeAlias, final
@@ -19,6 +18,7 @@ import trio
 
 from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectionFault
+from trio_tcp._events import HandlerFailed, Observer, notify
 
 __all__ = ["Answer", "Bytes", "Page", "Request", "converse"]
 
@@ -29,10 +29,6 @@ MAX_HEAD_BYTES: Final = 8192
 
 HEAD_SECONDS: Final = 5.0
 """For a request to arrive whole, from its first byte on. It fits into one segment."""
-
-
-CLOSE: Final = {"Connection": "close"}
-"""Says that no further request will be answered."""
 
 
 @final
@@ -90,27 +86,29 @@ class Page:
 Answer: TypeAlias = Callable[[Request], Awaitable[Page]]
 
 
-async def converse(answer: Answer, connection: Bytes) -> None:
+async def converse(answer: Answer, observer: Observer, connection: Bytes) -> None:
     """Answer the requests of one connection, one after the other.
 
-    Raises:
-        Exception: what ``answer`` raises, when the peer has been told that this side
-            has failed.
+    Args:
+        answer: makes the page for a request. If it raises, that is an error of this
+            side, and said so to the peer.
+        observer: is told of it.
+        connection: where the requests come from.
     """
     peer = _Peer(connection)
-    failure: Exception | None = None
-    while failure is None and (request := await peer.receive()) is not None:
+    while (request := await peer.receive()) is not None:
         try:
             page = await answer(request)
-        except Exception as error:  # noqa: BLE001 - raised below
-            failure = error
-        else:
-            await peer.send(page)
-    if failure is not None:
-        with suppress(ConnectionFault):
-            await peer.send(Page.error(HTTPStatus.INTERNAL_SERVER_ERROR, CLOSE))
-            await connection.aclose()
-        raise failure
+        except Exception as error:  # noqa: BLE001 - it is reported
+            failed = HandlerFailed(
+                id=connection.id,
+                label=connection.label,
+                peer=connection.peer,
+                error=error,
+            )
+            notify(observer, failed)
+            page = Page.error(HTTPStatus.INTERNAL_SERVER_ERROR)
+        await peer.send(page)
 
 
 @final
@@ -182,7 +180,7 @@ class _Peer:
             **page.headers,
         }
         if self._http.their_state is not h11.DONE:
-            headers |= CLOSE
+            headers["Connection"] = "close"
         response = h11.Response(
             status_code=page.status,
             headers=list(headers.items()),

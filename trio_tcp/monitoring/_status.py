@@ -79,7 +79,7 @@ async def serve_status(
         await nursery.start(partial(monitoring.serve_status, 9100, source=metrics))
     """
     await serve_tcp(
-        partial(converse, _Pages(source).answer),
+        partial(converse, _Pages(source).answer, observer),
         port,
         codec=Chunks(),
         host=host,
