@@ -18,6 +18,7 @@ The layers, each of which imports only from those below it::
     _workers                a service of several processes
     _run                    a server as a whole program,
     _until_signalled        or as one's own, until a signal
+    monitoring              figures for Prometheus, and whether a server is ready
     _serve _client          who accepts, who connects
     _pool                   a connection for each task that wants one
     _requests               many tasks, one connection: each its own reply
@@ -89,7 +90,11 @@ from trio_tcp._errors import (
 from trio_tcp._events import (
     AcceptPaused,
     AcceptResumed,
+    BackpressureEnded,
+    BackpressureStarted,
     CloseReason,
+    ConnectionAccepted,
+    ConnectionDrained,
     ConnectionEnded,
     ConnectionEvent,
     ConnectionOpened,
@@ -104,10 +109,13 @@ from trio_tcp._events import (
     LimitReached,
     MessageMalformed,
     Observer,
+    ProxyHeaderReceived,
     ServerResumed,
     ServerStarted,
     ServerStopped,
     ServerSuspended,
+    TimedOut,
+    TlsEstablished,
 )
 from trio_tcp._framed import framed
 from trio_tcp._heartbeat import heartbeat
@@ -140,7 +148,7 @@ from trio_tcp._respond import respond
 from trio_tcp._run import run_server
 from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
 from trio_tcp._serve_connection import Handler
-from trio_tcp._server import Server, ServerStatistics
+from trio_tcp._server import Server, ServerState, ServerStatistics
 from trio_tcp._session import Break, Session, open_session
 from trio_tcp._transport import TlsInfo
 from trio_tcp._until_signalled import serve_until_signalled
@@ -168,6 +176,8 @@ __all__ = [
     "AcceptResumed",
     "Address",
     "Backoff",
+    "BackpressureEnded",
+    "BackpressureStarted",
     "Break",
     "CloseNotifyMissingError",
     "CloseReason",
@@ -175,8 +185,10 @@ __all__ = [
     "ConnectError",
     "Connecting",
     "Connection",
+    "ConnectionAccepted",
     "ConnectionBroken",
     "ConnectionClosedError",
+    "ConnectionDrained",
     "ConnectionEnded",
     "ConnectionEvent",
     "ConnectionFault",
@@ -212,6 +224,7 @@ __all__ = [
     "PoolClosedError",
     "PoolStatistics",
     "ProxyHeader",
+    "ProxyHeaderReceived",
     "ProxyProtocol",
     "Ready",
     "ReconnectingRequester",
@@ -226,6 +239,7 @@ __all__ = [
     "Server",
     "ServerResumed",
     "ServerStarted",
+    "ServerState",
     "ServerStatistics",
     "ServerStopped",
     "ServerSuspended",
@@ -237,8 +251,10 @@ __all__ = [
     "SupervisorStopped",
     "SupervisorStopping",
     "TcpAddress",
+    "TimedOut",
     "Timeouts",
     "Tls",
+    "TlsEstablished",
     "TlsHandshakeError",
     "TlsInfo",
     "TrioTcpError",

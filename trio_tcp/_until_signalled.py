@@ -30,6 +30,7 @@ async def serve_until_signalled(
     serve: Serve,
     *,
     grace: float = 30.0,
+    drain_delay: float = 0.0,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until SIGINT (Ctrl-C) or SIGTERM, then drain.
@@ -46,6 +47,9 @@ async def serve_until_signalled(
             `functools.partial`; or any async function that reports a `Server` and
             returns when that is drained.
         grace: how long in seconds the drain lets connections finish.
+        drain_delay: for how many seconds after the signal clients are accepted as
+            before, while `Server.state` announces the drain. As long as it takes a load
+            balancer to notice that (`monitoring.serve_status`).
         task_status: ``server = await nursery.start(serve_until_signalled, serve)``
             returns the `Server` once it listens.
 
@@ -75,6 +79,8 @@ async def serve_until_signalled(
             task_status.started(server)
             await signalled.wait()
             notify_systemd("STOPPING=1")
+            server.announce_drain()
+            await trio.sleep(drain_delay)
             await server.drain(grace)
 
 
