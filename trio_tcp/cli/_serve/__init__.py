@@ -3,8 +3,10 @@
 From what the user has set to a running server::
 
     _command          the command, from here down
-    _service          serves, in this process or in workers, until a signal
-    _reloading        what SIGHUP changes while it runs
+    _supervised       serves in workers, under a supervisor,
+    _service          or in one process; or is one of the workers
+    _status           what it tells over HTTP
+    _reloading        what SIGHUP changes
     _listening        opens the sockets
     _log              where the log goes
     _structure        the settings make sense: a configuration; or what is wrong

@@ -6,14 +6,18 @@ import functools
 import logging
 
 import click
+import trio
 
+from trio_tcp import WorkersFailedError
 from trio_tcp._workers import is_worker
 from trio_tcp.cli._serve._configuration import Configuration
 from trio_tcp.cli._serve._log import start_log
 from trio_tcp.cli._serve._options import given_options, service_options
-from trio_tcp.cli._serve._service import serve
+from trio_tcp.cli._serve._reloading import Reloading
+from trio_tcp.cli._serve._service import be_worker, serve_here
 from trio_tcp.cli._serve._settings import Given, read_settings
 from trio_tcp.cli._serve._structure import configure
+from trio_tcp.cli._serve._supervised import supervise
 
 __all__ = ["command"]
 
@@ -49,7 +53,25 @@ def command(
     start_log(configuration.log)
     for warning in [] if is_worker() else warnings_about(configuration):
         LOGGER.warning("%s", warning)
-    return serve(configuration, settings, read)
+    run(configuration, Reloading(settings, read))
+    return 0
+
+
+def run(configuration: Configuration, reloading: Reloading) -> None:
+    """Serve until a signal, and drain.
+
+    Raises:
+        click.ClickException: it cannot listen, or its workers do not live.
+    """
+    if is_worker():
+        trio.run(be_worker, configuration)
+    elif configuration.workers == 0:
+        trio.run(serve_here, configuration, reloading)
+    else:
+        try:
+            trio.run(supervise, configuration, reloading)
+        except WorkersFailedError as error:
+            raise click.ClickException(f"{error}.") from error
 
 
 def warnings_about(configuration: Configuration) -> list[str]:

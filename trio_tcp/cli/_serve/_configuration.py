@@ -43,6 +43,8 @@ class Configuration:
         listen: where; at least one address, and none twice.
         workers: processes to serve in; 0 is the one that was started.
         grace: seconds that a drain lets connections finish.
+        drain_delay: seconds after a signal for which clients are accepted as before,
+            while the status says already that nobody is to come.
         status: where to answer about the service over HTTP; None is nowhere.
         limits: how much to take on.
         timeouts: how long to wait for a peer.
@@ -57,6 +59,7 @@ class Configuration:
     listen: tuple[ListenAddress, ...]
     workers: int = attrs.field(default=0, validator=whole(0))
     grace: float = attrs.field(default=30.0, validator=duration)
+    drain_delay: float = attrs.field(default=0.0, validator=duration)
     status: HostAddress | None = None
     limits: Limits = attrs.field(factory=Limits)
     timeouts: Timeouts = attrs.field(factory=Timeouts)

@@ -11,13 +11,13 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable
 from types import NoneType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 
 import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
-from trio_tcp import KeepAlive, Limits, ProxyProtocol, Timeouts
+from trio_tcp import KeepAlive, Limits, ProxyProtocol, Timeouts, monitoring
 from trio_tcp.cli._parameters import (
     HostAddress,
     parse_codec,
@@ -54,7 +54,7 @@ def _table(cls: type) -> Callable[[Any, Any], Any]:
 
 def _hook(field: attrs.Attribute[Any]) -> Callable[[Any, Any], Any]:
     read = READ_FIELD.get(field.name) or _reader(field.name, field.type)
-    converter: Any = field.converter
+    converter = cast("Read | None", field.converter)
 
     def hook(value: object, _: object) -> Any:  # noqa: ANN401 - what the field holds
         result = read(value)
@@ -102,10 +102,10 @@ def _text(value: object) -> str:
     return value
 
 
-def _texts(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - from the file
+def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         raise WrongValueError(f'must be a list, as in ["…"], not {value!r}')
-    return tuple(map(_text, value))
+    return tuple(map(_text, cast("list[object]", value)))
 
 
 def _size(value: object) -> object:
@@ -124,6 +124,10 @@ def _codec(value: object) -> object:
 
 
 def _status(value: object) -> HostAddress:
+    try:
+        _ = monitoring.serve_status
+    except ModuleNotFoundError as error:  # it says which extra it needs
+        raise WrongValueError(str(error)) from error
     address = parse_listen_address(_text(value))
     if not isinstance(address, HostAddress):
         raise WrongValueError(f"must be HOST:PORT, not {address}")

@@ -8,9 +8,10 @@ import sys
 from contextlib import suppress
 from typing import Final, final
 
+from trio_tcp import Event, ServerStarted, log_events
 from trio_tcp.cli._serve._configuration import Log
 
-__all__ = ["start_log"]
+__all__ = ["log_without_addresses", "start_log"]
 
 STANDARD_ERROR: Final = 2
 
@@ -38,6 +39,12 @@ def _formatter(log: Log) -> logging.Formatter:
 
         return JsonFormatter()
     return logging.Formatter("%(asctime)s [%(process)d] %(levelname)s %(message)s")
+
+
+def log_without_addresses(event: Event) -> None:
+    """Log what happens, but not where a server listens: somebody else says that."""
+    if not isinstance(event, ServerStarted):
+        log_events(event)
 
 
 @final

@@ -78,6 +78,14 @@ OPTIONS: Final = (
         help="How long connections may finish after a signal. Default: 30.",
     ),
     Option(
+        name="--drain-delay",
+        path=("drain_delay",),
+        metavar="SECONDS",
+        read=_toml_value,
+        help="How long to go on as before after a signal, while /ready says no: until "
+        "a load balancer has noticed. Not with workers. Default: 0.",
+    ),
+    Option(
         name="--status",
         path=("status",),
         metavar="HOST:PORT",

@@ -96,9 +96,9 @@ def read_settings(file: str | None, given: Sequence[Given]) -> Settings:
     for one in given:
         _put(tree, one)
         options[one.path] = one.option
-        elements = one.value if isinstance(one.value, list) else []
-        for index, item in enumerate(cast("list[object]", elements)):
-            options[(*one.path, index)] = f"{one.option} {item}"
+        if isinstance(one.value, list):
+            for index, item in enumerate(cast("list[object]", one.value)):
+                options[(*one.path, index)] = f"{one.option} {item}"
     return Settings(tree=tree, file=file or "", lines=lines, options=options)
 
 
