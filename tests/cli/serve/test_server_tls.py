@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ssl
 from pathlib import Path
 
@@ -126,11 +126,11 @@ def test_a_certificate_that_is_not_valid_now_is_refused(
     tmp_path: Path, begins: int, ends: int, told: str
 ) -> None:
     """Too late, or too early."""
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     leaf: trustme.LeafCert = authority().issue_cert(
         *NAMES,
-        not_before=now + datetime.timedelta(days=begins),
-        not_after=now + datetime.timedelta(days=ends),
+        not_before=now + dt.timedelta(days=begins),
+        not_after=now + dt.timedelta(days=ends),
     )
     cert, key, _ = write_files(leaf, tmp_path)
     [found] = mistakes(tmp_path, tls(cert=cert, key=key))
