@@ -21,7 +21,9 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 class Serve(Protocol):
     """Serves until it is drained: `serve_tcp` with its arguments, for example."""
 
-    async def __call__(self, *, task_status: trio.TaskStatus[Server]) -> None:
+    async def __call__(  # noqa: ASYNC114 - a name that many functions have
+        self, *, task_status: trio.TaskStatus[Server]
+    ) -> None:
         """Serve, and report the `Server` once it listens."""
         ...
 
