@@ -53,6 +53,13 @@ async def test_without_a_delay_the_drain_begins_at_once(
     assert trio.current_time() == began
 
 
+async def test_a_delay_that_makes_no_sense_is_refused_at_once() -> None:
+    serve = partial(trio_tcp.serve_tcp, echo, 0, codec=CODEC)
+    for delay in (-1, float("nan")):
+        with pytest.raises(ValueError, match="drain_delay"):
+            await trio_tcp.serve_until_signalled(serve, drain_delay=delay)
+
+
 async def test_a_state_is_left_for_the_next_one(autojump_clock: MockClock) -> None:
     """And a server that leaves may still be suspended, and resumed."""
     states: list[ServerState] = []
