@@ -185,62 +185,34 @@ colour = "red"
 """
 
 
+TOLD = """\
+1: handler: tests.cli.serve.services has no 'ecoh'; did you mean echo?
+2: codec: there is no codec 'linse'; did you mean lines?
+3: listen[1]: 127.0.0.1:8888 cannot be listened on beside :8888
+7: grase: there is no such key; did you mean grace?
+8: workers: must be a whole number, 0 or more, not -1
+11: limits.max_conections: there is no such key; did you mean max_connections?
+12: limits.max_connections: must be a whole number, one or more, or inf, not 'many'
+13: limits.max_buffered_bytes: '64MB and more' is no number of bytes,
+    as 4096, 64KiB or 1MiB are
+14: limits.when_full: must be wait or reject, not 'drop'
+15: limits.farewell: must be a text, as in "…", not 3
+18: timeouts.idle: must be a number of seconds, zero or more, not '10'
+19: timeouts.first_message: must be a number of seconds, zero or more, not -1
+20: timeouts.write: must be a number of seconds, zero or more, not nan
+22: tls.cert: is missing; the file: --tls-cert cert.pem, or cert = "cert.pem"
+26: proxy_protocol.trusted: must hold networks, but 10.0.0.1/8 has host bits set
+27: proxy_protocol.timeout: must be a number of seconds, zero or more, not True
+30: keepalive.count: must be a whole number, 1 to 127, not 500
+33: log.level: must be debug or info or warning or error, not 'trace'
+34: log.colour: there is no such key; there are format, level
+"""
+
+
 def test_all_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> None:
     """And with what would be right."""
-    assert mistakes(tmp_path, BAD) == [
-        (
-            "service.toml:1: handler: tests.cli.serve.services has no 'ecoh'; "
-            "did you mean echo?"
-        ),
-        "service.toml:2: codec: there is no codec 'linse'; did you mean lines?",
-        "service.toml:3: listen[1]: 127.0.0.1:8888 cannot be listened on beside :8888",
-        "service.toml:7: grase: there is no such key; did you mean grace?",
-        "service.toml:8: workers: must be a whole number, 0 or more, not -1",
-        (
-            "service.toml:11: limits.max_conections: there is no such key; "
-            "did you mean max_connections?"
-        ),
-        (
-            "service.toml:12: limits.max_connections: must be a whole number, one or "
-            "more, or inf, not 'many'"
-        ),
-        (
-            "service.toml:13: limits.max_buffered_bytes: '64MB and more' is no number "
-            "of bytes, as 4096, 64KiB or 1MiB are"
-        ),
-        "service.toml:14: limits.when_full: must be wait or reject, not 'drop'",
-        'service.toml:15: limits.farewell: must be a text, as in "…", not 3',
-        (
-            "service.toml:18: timeouts.idle: must be a number of seconds, zero or more, "
-            "not '10'"
-        ),
-        (
-            "service.toml:19: timeouts.first_message: must be a number of seconds, zero "
-            "or more, not -1"
-        ),
-        (
-            "service.toml:20: timeouts.write: must be a number of seconds, zero or more, "
-            "not nan"
-        ),
-        (
-            "service.toml:22: tls.cert: is missing; the file: --tls-cert cert.pem, or "
-            'cert = "cert.pem"'
-        ),
-        (
-            "service.toml:26: proxy_protocol.trusted: must hold networks, but "
-            "10.0.0.1/8 has host bits set"
-        ),
-        (
-            "service.toml:27: proxy_protocol.timeout: must be a number of seconds, zero "
-            "or more, not True"
-        ),
-        "service.toml:30: keepalive.count: must be a whole number, 1 to 127, not 500",
-        (
-            "service.toml:33: log.level: must be debug or info or warning or error, "
-            "not 'trace'"
-        ),
-        "service.toml:34: log.colour: there is no such key; there are format, level",
-    ]
+    told = TOLD.replace("\n    ", " ").splitlines()
+    assert mistakes(tmp_path, BAD) == [f"service.toml:{line}" for line in told]
 
 
 def test_a_mistake_on_the_command_line_is_told_by_its_option(tmp_path: Path) -> None:
