@@ -194,7 +194,7 @@ async def test_a_peer_that_does_not_read_shows(net: VirtualNetwork) -> None:
         async with stream:
             await trio.sleep(20)
             now = fresh.changed()
-            assert now["backpressure_total"] == 1
+            assert now["backpressure_episodes_total"] == 1
             assert now["backpressured_connections"] == 1
             assert now["buffered_bytes"] > 0
             while await stream.receive_some():
