@@ -7,9 +7,9 @@ import os
 import shlex
 import shutil
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
+from http.client import HTTPConnection
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 import trio
@@ -26,6 +26,7 @@ from tests.integration.serving import (
     SECONDS,
     Service,
     ask,
+    ask_once,
     run_service,
 )
 
@@ -187,13 +188,33 @@ async def test_one_process_has_a_status_too() -> None:
         assert json.loads(await get(f"{page}/ready"))["ready"] is True
 
 
+@pytest.mark.parametrize("processes", ["0", "1"])
+async def test_with_a_delay_it_is_not_ready_but_serves(processes: str) -> None:
+    """Until the delay is over, or, here, until a second signal."""
+    options = ("--status", f"{LOOPBACK}:0", "--drain-delay", "3600")
+    async with run_service(
+        *OBEY, *ON_LOOPBACK, *options, "--workers", processes
+    ) as service:
+        page = (await service.logs(r"status on (http://\S+)"))[1]
+        port = await service.port()
+        assert json.loads(await get(f"{page}/ready"))["ready"] is True
+        service.signal(signal.SIGTERM)
+        while json.loads(await get(f"{page}/ready"))["ready"]:
+            pass  # the signal is on its way
+        assert await ask_once(port, "hello") == "hello"
+        service.signal(signal.SIGTERM)
+        assert await service.ended() == -signal.SIGTERM
+
+
 async def get(url: str) -> str:
     """Read a page, as any program would."""
 
     def read() -> str:
-        with urlopen(url, timeout=SECONDS) as response:
-            body: bytes = response.read()
-            return body.decode()
+        host, _, path = url.removeprefix("http://").partition("/")
+        connection = HTTPConnection(host, timeout=SECONDS)
+        with closing(connection):
+            connection.request("GET", f"/{path}")
+            return connection.getresponse().read().decode()
 
     return await trio.to_thread.run_sync(read)
 

@@ -52,6 +52,8 @@ class Supervisor:
             case.
         workers: how many there are to be.
         grace: how long in seconds a drain lets connections finish.
+        drain_delay: for how many seconds after the signal workers serve as before,
+            while `ready` is False already.
         supervision: how long to wait for workers, and how to replace them.
         observer: is told what happens to workers.
 
@@ -67,6 +69,7 @@ class Supervisor:
         *,
         workers: int,
         grace: float = 30.0,
+        drain_delay: float = 0.0,
         supervision: Supervision = DEFAULT_SUPERVISION,
         observer: Observer = log_events,
     ) -> None:
@@ -82,6 +85,7 @@ class Supervisor:
             observer=observer,
         )
         self._size = workers
+        self._drain_delay = drain_delay
         self._current: Generation | None = None
         self._generations: list[Generation] = []
         self._failure: str | None = None
@@ -192,6 +196,8 @@ class Supervisor:
             )
             self._report_ready(f"{self._size} workers")
             await self._reload_when_told(nursery)
+            if self._failure is None:
+                await trio.sleep(self._drain_delay)
         elif not self._stopping.is_set():
             self._give_up(self._current.failure)
         for generation in self._generations:

@@ -100,7 +100,7 @@ OPTIONS: Final = (
         metavar="SECONDS",
         read=_toml_value,
         help="How long to go on as before after a signal, while /ready says no: until "
-        "a load balancer has noticed. Not with workers. Default: 0.",
+        "a load balancer has noticed. Default: 0.",
     ),
     Option(
         name="--status",

@@ -16,7 +16,7 @@ import attrs
 from trio_tcp.cli._serve._problems import ConfigurationError, Problem
 from trio_tcp.cli._serve._toml_lines import KeyPath, lines_of_keys
 
-__all__ = ["Given", "Settings", "read_settings"]
+__all__ = ["Given", "Settings", "dotted", "read_settings"]
 
 AT_LINE: Final = re.compile(r" \(at line ([0-9]+), column [0-9]+\)$")
 """How `tomllib` ends what it says; it has no attribute for it before Python 3.14."""

@@ -39,6 +39,7 @@ async def supervise(configuration: Configuration, reloading: Reloading) -> None:
             listeners,
             workers=configuration.workers,
             grace=configuration.grace,
+            drain_delay=configuration.drain_delay,
             observer=observe,
         )
         if configuration.status is None:
