@@ -200,7 +200,7 @@ TOLD = """\
 18: timeouts.idle: must be a number of seconds, zero or more, not '10'
 19: timeouts.first_message: must be a number of seconds, zero or more, not -1
 20: timeouts.write: must be a number of seconds, zero or more, not nan
-22: tls.cert: is missing; the file: --tls-cert cert.pem, or cert = "cert.pem"
+22: tls.cert: is missing; name the file: --tls-cert cert.pem, or cert = "cert.pem"
 26: proxy_protocol.trusted: must hold networks, but 10.0.0.1/8 has host bits set
 27: proxy_protocol.timeout: must be a number of seconds, zero or more, not True
 30: keepalive.count: must be a whole number, 1 to 127, not 500

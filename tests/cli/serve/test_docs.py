@@ -53,10 +53,9 @@ def test_the_whole_file_has_every_key_there_is() -> None:
         "proxy_protocol": ProxyProtocol,
         "log": Log,
     }
-    tables = {name: table for name, table in found.items() if isinstance(table, dict)}
-    assert set(tables) == set(classes)
-    for name, table in tables.items():
-        assert list(table) == names_of(classes[name])
+    assert {name for name in found if isinstance(found[name], dict)} == set(classes)
+    for name, cls in classes.items():
+        assert list(found[name]) == names_of(cls)
 
 
 def names_of(cls: type) -> list[str]:

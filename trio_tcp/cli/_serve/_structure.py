@@ -22,12 +22,13 @@ from trio_tcp.cli._serve._toml_lines import KeyPath
 __all__ = ["configure"]
 
 REQUIRED: Final = {
-    "handler": 'an async function of one connection, as in handler = "service:echo"',
-    "codec": 'what makes messages of bytes: --codec lines, or codec = "lines"',
-    "listen": 'where: --listen localhost:8888, or listen = ["localhost:8888"]',
-    "cert": 'the file: --tls-cert cert.pem, or cert = "cert.pem"',
-    "trusted": 'whom: --proxy-trusted 10.0.0.0/8, or trusted = ["10.0.0.0/8"]',
+    "handler": 'name an async function of one connection: handler = "service:echo"',
+    "codec": 'say what makes messages of bytes: --codec lines, or codec = "lines"',
+    "listen": 'say where: --listen localhost:8888, or listen = ["localhost:8888"]',
+    "cert": 'name the file: --tls-cert cert.pem, or cert = "cert.pem"',
+    "trusted": 'name the networks: --proxy-trusted 10.0.0.0/8, or ["10.0.0.0/8"]',
 }
+"""What would be right where a value must be given."""
 
 
 def configure(settings: Settings) -> Configuration:
