@@ -45,11 +45,18 @@ class Service(Program):
         """Wait until it listens, and return where."""
         return int((await self.logs(rf"listening on {LOOPBACK}:(\d+)"))[1])
 
+    async def rest(self) -> list[str]:
+        """Return all lines up to the end."""
+        lines: list[str] = []
+        with trio.fail_after(SECONDS):
+            while line := await self.line():
+                lines.append(line)
+        return lines
+
     async def ended(self) -> int:
         """Wait for its end, and return the exit code."""
+        await self.rest()
         with trio.fail_after(SECONDS):
-            while await self.line():
-                pass
             return await self.process.wait()
 
     def signal(self, number: int) -> None:

@@ -18,7 +18,7 @@ from tests.certificates import (
     client_context,
     write_files,
 )
-from tests.integration.loopback import LOOPBACK
+from tests.integration.loopback import LOOPBACK, receive_exactly
 from tests.integration.serving import (
     COMMAND,
     HANDLER,
@@ -30,11 +30,6 @@ from tests.integration.serving import (
     ask_once,
     run_service,
 )
-
-every_signal = pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"]
-)
-
 
 # Where it listens ---------------------------------------------------------------------
 
@@ -109,6 +104,30 @@ format = "json"
                 LOOPBACK, port, codec=LINES, tls=client_context()
             ) as stranger:
                 await stranger.receive()
+
+
+async def test_timeouts_are_those_that_are_set() -> None:
+    """Who says nothing is not waited for."""
+    options = ("--timeout", "first_message=0.05")
+    async with run_service(*OBEY, *ON_LOOPBACK, *options) as service:
+        port = await service.port()
+        async with trio_tcp.connect_tcp(LOOPBACK, port, codec=LINES) as connection:
+            with trio.fail_after(SECONDS):
+                assert [line async for line in connection] == []
+        await service.logs(r"timeouts\.first_message")
+
+
+async def test_clients_may_come_through_a_proxy() -> None:
+    """Whose header says who they are."""
+    async with run_service(
+        *OBEY, *ON_LOOPBACK, "--proxy-trusted", "127.0.0.0/8"
+    ) as service:
+        port = await service.port()
+        stream = await trio.open_tcp_stream(LOOPBACK, port)
+        async with stream:
+            await stream.send_all(b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\npeer\n")
+            answer = await receive_exactly(stream, len(b"192.0.2.1:4711\n"))
+        assert answer == b"192.0.2.1:4711\n"
 
 
 async def test_it_serves_an_inherited_socket() -> None:
@@ -199,14 +218,13 @@ async def test_without_systemd_there_are_no_sockets_of_its() -> None:
 # Signals ------------------------------------------------------------------------------
 
 
-@every_signal
-async def test_a_signal_lets_connections_finish(number: signal.Signals) -> None:
-    """Then the exit code is 0."""
+async def test_a_signal_lets_connections_finish() -> None:
+    """Ctrl-C as well as SIGTERM. Then the exit code is 0."""
     async with run_service(*OBEY, *ON_LOOPBACK) as service:
         port = await service.port()
         async with trio_tcp.connect_tcp(LOOPBACK, port, codec=LINES) as connection:
             assert await ask(connection, "work") == "working"
-            service.signal(number)
+            service.signal(signal.SIGINT)
             assert [line async for line in connection] == ["done"]
         assert await service.ended() == 0
 
@@ -219,19 +237,6 @@ async def test_the_grace_is_what_it_is_set_to() -> None:
             assert await ask(connection, "work") == "working"
             service.signal(signal.SIGTERM)
             await service.logs("draining 1 connections, for up to 0 s")
-
-
-@every_signal
-async def test_a_second_signal_ends_it_at_once(number: signal.Signals) -> None:
-    """The process dies of it, as any process does."""
-    async with run_service(*OBEY, *ON_LOOPBACK) as service:
-        port = await service.port()
-        async with trio_tcp.connect_tcp(LOOPBACK, port, codec=LINES) as connection:
-            assert await ask(connection, "stay") == "staying"
-            service.signal(number)
-            await service.logs("draining 1 connections")
-            service.signal(number)
-            assert await service.ended() == -number
 
 
 async def test_a_shell_sees_the_usual_exit_codes() -> None:
@@ -322,13 +327,16 @@ async def test_sighup_with_a_mistake_in_the_file_changes_nothing(
 # Standard error -----------------------------------------------------------------------
 
 
-async def test_a_full_disk_for_the_log_ends_no_service(tmp_path: Path) -> None:
-    """Nor does it change the exit code."""
+@pytest.mark.parametrize("where", ["2>/dev/full", "2>&-"], ids=["full", "closed"])
+async def test_a_log_that_cannot_be_written_ends_no_service(
+    tmp_path: Path, where: str
+) -> None:
+    """Nor does it change the exit code, or reach a client."""
     path = tmp_path / "x.sock"
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))
         sock.listen()
-        shell = ("bash", "-c", '"$@" 2>/dev/full; echo "exit code $?" >&2', "bash")
+        shell = ("bash", "-c", f'"$@" {where}; echo "exit code $?" >&2', "bash")
         async with run_service(
             *OBEY,
             *("--listen", f"fd:{sock.fileno()}", "--log-level", "debug"),

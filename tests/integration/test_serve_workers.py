@@ -15,6 +15,7 @@ import pytest
 import trio
 
 import trio_tcp
+from tests.certificates import certificate, write_files
 from tests.integration.loopback import LOOPBACK
 from tests.integration.serving import (
     COMMAND,
@@ -188,6 +189,18 @@ async def test_one_process_has_a_status_too() -> None:
         assert json.loads(await get(f"{page}/ready"))["ready"] is True
 
 
+async def test_what_is_dangerous_is_said_once(tmp_path: Path) -> None:
+    """By the supervisor, not by each worker."""
+    cert, key, _ = write_files(certificate(LOOPBACK), tmp_path)
+    key.chmod(0o604)
+    files = ("--tls-cert", cert, "--tls-key", key)
+    async with run_service(*OBEY, *ON_LOOPBACK, *ONE, *files) as service:
+        await service.logs(rf"\[{service.process.pid}\] WARNING everybody .* can read")
+        await workers_of(service)
+        service.signal(signal.SIGTERM)
+        assert not [line for line in await service.rest() if "can read" in line]
+
+
 @pytest.mark.parametrize("processes", ["0", "1"])
 async def test_with_a_delay_it_is_not_ready_but_serves(processes: str) -> None:
     """Until the delay is over, or, here, until a second signal."""
@@ -201,7 +214,8 @@ async def test_with_a_delay_it_is_not_ready_but_serves(processes: str) -> None:
         service.signal(signal.SIGTERM)
         while json.loads(await get(f"{page}/ready"))["ready"]:
             pass  # the signal is on its way
-        assert await ask_once(port, "hello") == "hello"
+        for _ in range(20):  # as long as a drain would take to begin, and longer
+            assert await ask_once(port, "hello") == "hello"
         service.signal(signal.SIGTERM)
         assert await service.ended() == -signal.SIGTERM
 

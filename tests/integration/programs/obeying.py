@@ -24,5 +24,7 @@ async def obey(connection: trio_tcp.Connection[str, str]) -> None:
                     await trio.sleep_forever()
             case "pid":
                 await connection.send(str(os.getpid()))
+            case "peer":
+                await connection.send(str(connection.peer))
             case _:
                 await connection.send(line)
