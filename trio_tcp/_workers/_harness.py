@@ -18,17 +18,18 @@ from typing import Final, Protocol
 import trio
 
 from trio_tcp._errors import ConnectionFault
-from trio_tcp._events import LOGGER, DrainReport
+from trio_tcp._events import LOGGER
 from trio_tcp._inherited import listener_from_fd
 from trio_tcp._nursery import ungrouped
 from trio_tcp._server import Server
-from trio_tcp._until_signalled import Serve, start_as_last
+from trio_tcp._until_signalled import start_as_last
 from trio_tcp._workers._control import (
     Answer,
     Channel,
     IsDrained,
     IsReady,
     Question,
+    Statement,
     open_channel,
 )
 from trio_tcp._workers._place import Place
@@ -79,24 +80,20 @@ async def work(serve: ServeListeners, *, answers: Answers = NO_ANSWERS) -> None:
     listeners = [listener_from_fd(descriptor) for descriptor in place.listeners]
     async with open_channel(control) as channel:
         with ungrouped():
-            report = await _serve(partial(serve, listeners), place, channel, answers)
-        if report is not None:
-            with suppress(ConnectionFault):  # nobody may be there any more
-                await channel.send(IsDrained.of(report))
+            async with trio.open_nursery() as nursery:
+                told = trio.Event()
+                await nursery.start(_heed_signals, told)
+                nursery.start_soon(_answer, channel, answers, told)
+                server = await start_as_last(partial(serve, listeners), nursery)
+                _say(channel, IsReady())
+                await told.wait()
+                _say(channel, IsDrained.of(await server.drain(place.grace)))
 
 
-async def _serve(
-    serve: Serve, place: Place, channel: Channel, answers: Answers
-) -> DrainReport | None:
-    async with trio.open_nursery() as nursery:
-        told = trio.Event()
-        await nursery.start(_heed_signals, told)
-        nursery.start_soon(_answer, channel, answers, told)
-        server = await start_as_last(serve, nursery)
-        await channel.send(IsReady())
-        await told.wait()
-        return await server.drain(place.grace)
-    return None  # it has ended by itself
+def _say(channel: Channel, statement: Statement) -> None:
+    """Say something at once: the nursery ends with the server."""
+    with suppress(ConnectionFault, trio.WouldBlock):  # the supervisor may be gone
+        channel.send_nowait(statement)
 
 
 async def _heed_signals(

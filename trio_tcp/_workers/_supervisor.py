@@ -185,6 +185,8 @@ class Supervisor:
     # Generations ---------------------------------------------------------------------
 
     async def _run(self, nursery: trio.Nursery) -> None:
+        # First of all, so that no worker has systemd's variable.
+        notify_systemd(f"STATUS=starting {self._size} workers")
         self._current = self._next(nursery)
         if await self._begin(self._current):
             addresses = [address_of(one) for one in self._plan.listeners]
