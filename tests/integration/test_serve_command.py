@@ -302,10 +302,12 @@ async def test_sighup_brings_new_limits_from_the_file(tmp_path: Path) -> None:
         port = await service.port()
         async with trio_tcp.connect_tcp(LOOPBACK, port, codec=LINES) as connection:
             assert await ask(connection, "hello") == "hello"
-            file.write_text(f"grace = 3\n{limits}max_connections = 1\n")
+            cert, key, _ = write_files(certificate(LOOPBACK), tmp_path)
+            tls = f"[tls]\ncert = '{cert}'\nkey = '{key}'\n"
+            file.write_text(f"grace = 3\n{limits}max_connections = 1\n{tls}")
             service.signal(signal.SIGHUP)
             await service.logs("reloaded: limits and certificates")
-            await service.logs("to change grace takes a restart")
+            await service.logs("to change grace, tls takes a restart")
             async with trio_tcp.connect_tcp(LOOPBACK, port, codec=LINES) as second:
                 assert await second.receive() == "full"
 

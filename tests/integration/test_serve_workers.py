@@ -195,10 +195,11 @@ async def test_what_is_dangerous_is_said_once(tmp_path: Path) -> None:
     key.chmod(0o604)
     files = ("--tls-cert", cert, "--tls-key", key)
     async with run_service(*OBEY, *ON_LOOPBACK, *ONE, *files) as service:
-        await service.logs(rf"\[{service.process.pid}\] WARNING everybody .* can read")
-        await workers_of(service)
-        service.signal(signal.SIGTERM)
-        assert not [line for line in await service.rest() if "can read" in line]
+        lines: list[str] = []
+        while not lines or "listening on" not in lines[-1]:
+            lines.append(await service.line())
+        [warning] = [line for line in lines if "can read" in line]
+        assert f"[{service.process.pid}] WARNING everybody" in warning
 
 
 @pytest.mark.parametrize("processes", ["0", "1"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from tests.certificates import certificate, write_files
 from tests.cli.serve.configuring import MINIMAL, SERVICES
 from trio_tcp.cli._serve import command
 
+ROOT = Path(__file__).parents[3]
 GOOD = (f"{SERVICES}:echo", "--codec", "lines", "--listen", "127.0.0.1:0")
 
 
@@ -75,3 +78,22 @@ def test_the_help_has_every_option(option: str) -> None:
     result = CliRunner().invoke(command, ["--help"])
     assert result.exit_code == 0
     assert f"  {option} " in result.stdout
+
+
+def test_the_status_needs_an_extra_that_is_named() -> None:
+    """Before anything listens."""
+    program = (
+        "import sys; sys.modules['prometheus_client'] = None; "
+        "from trio_tcp.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["serve", *GOOD, "--status", "localhost:0", "--check"]
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert ended.returncode == 2
+    assert "pip install 'trio-tcp[monitoring]'" in ended.stderr
+    assert "--status localhost:0" in ended.stderr

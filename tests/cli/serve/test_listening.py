@@ -55,10 +55,8 @@ async def test_a_name_that_nobody_has_is_a_failure() -> None:
 async def test_keepalive_is_set_on_every_socket_of_tcp() -> None:
     """Also on one that somebody else has opened. Clients' sockets inherit it."""
     with socket.create_server((LOOPBACK, 0)) as theirs:
-        addresses = [
-            HostAddress(LOOPBACK, 0),
-            DescriptorAddress(os.dup(theirs.fileno())),
-        ]
+        inherited = DescriptorAddress(os.dup(theirs.fileno()))
+        addresses: list[ListenAddress] = [HostAddress(LOOPBACK, 0), inherited]
         async with open_listeners(addresses, KeepAlive(count=3)) as listeners:
             for listener in listeners:
                 option = listener.socket.getsockopt(

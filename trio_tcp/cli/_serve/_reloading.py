@@ -57,7 +57,10 @@ class Reloading:
             return
         server.limits = configuration.limits
         LOGGER.info("reloaded: limits and certificates")
-        _log_unheeded(self._changed(settings) - CHANGED_HERE)
+        unheeded = self._changed(settings) - CHANGED_HERE
+        if (configuration.tls is None) != (server.tls is None):
+            unheeded.add("tls")  # from none to some, or the other way round
+        _log_unheeded(unheeded)
 
     def note_for_supervisor(self) -> None:
         """Say what a supervisor does not change when its workers read all anew."""

@@ -38,7 +38,7 @@ async def serve_here(configuration: Configuration, reloading: Reloading) -> None
         )
         if configuration.status is None:
             serve = partial(_serve, configuration, listeners)
-            await until_signalled(_reloaded(serve, reloading))
+            await until_signalled(_with_reload(serve, reloading))
             return
         from trio_tcp.cli._serve._status import open_status  # noqa: PLC0415 - an extra
         from trio_tcp.monitoring import Metrics  # noqa: PLC0415 - likewise
@@ -48,7 +48,7 @@ async def serve_here(configuration: Configuration, reloading: Reloading) -> None
             partial(_serve, configuration, listeners, observer=metrics)
         )
         async with open_status(configuration.status, metrics):
-            await until_signalled(_reloaded(serve, reloading))
+            await until_signalled(_with_reload(serve, reloading))
 
 
 async def be_worker(configuration: Configuration) -> None:
@@ -65,7 +65,7 @@ async def be_worker(configuration: Configuration) -> None:
     await work(serve, answers=ANSWERS)
 
 
-def _reloaded(serve: Serve, reloading: Reloading) -> Serve:
+def _with_reload(serve: Serve, reloading: Reloading) -> Serve:
     """Let SIGHUP reach a server, from before the log says that it listens."""
 
     async def serve_and_reload(*, task_status: trio.TaskStatus[Server]) -> None:

@@ -6,11 +6,15 @@ lines that are a document by themselves, since one that is cut anywhere is none.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 __all__ = ["KeyPath", "lines_of_keys"]
+
+CLOSING: Final = re.compile(r"[\]}]|\"{3}|'{3}")
+"""What a statement of several lines can end with."""
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """The way to a value: keys of tables, and indices of arrays."""
@@ -49,6 +53,8 @@ def lines_of_keys(text: str) -> dict[KeyPath, int]:
 def _statement(lines: list[str], start: int) -> tuple[int, dict[str, Any]]:
     """Return the line behind the statement that begins here, and what it says."""
     for end in range(start + 1, len(lines)):
+        if end > start + 1 and not CLOSING.search(lines[end - 1]):
+            continue  # not worth asking: long arrays stay quick
         try:
             return end, tomllib.loads("\n".join(lines[start:end]))
         except tomllib.TOMLDecodeError:
