@@ -128,7 +128,7 @@ def _codec(value: object) -> object:
 
 def _status(value: object) -> HostAddress:
     try:
-        _ = monitoring.serve_status
+        _ = monitoring.Metrics, monitoring.serve_status
     except ModuleNotFoundError as error:  # it says which extra it needs
         raise WrongValueError(str(error)) from error
     address = parse_listen_address(_text(value))
