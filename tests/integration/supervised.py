@@ -16,13 +16,13 @@ from tests.integration.loopback import Program, connect, run_program
 SECONDS: Final = 40
 """How long anything may take on a slow machine. Nothing waits for it to pass."""
 
-SERVICE: Final = '''
+SERVICE: Final = """
 import functools, os, signal, sys, time
 import trio
 import trio_tcp
 from trio_tcp import codecs
 
-VERSION = "1"
+VERSION = "first"
 
 async def obey(connection):
     async for line in connection:
@@ -39,11 +39,6 @@ async def obey(connection):
                 await connection.send("working")
                 with trio.CancelScope(shield=True):
                     await trio.sleep_forever()
-            case "descriptors":
-                found = {fd: os.readlink(f"/proc/self/fd/{fd}")
-                         for fd in os.listdir("/proc/self/fd")
-                         if os.path.exists(f"/proc/self/fd/{fd}")}
-                await connection.send(repr(sorted(found.items())))
             case "environment":
                 await connection.send(" ".join(sorted(os.environ)))
             case "block":
@@ -54,8 +49,8 @@ async def obey(connection):
 serve = functools.partial(
     trio_tcp.serve_listeners, obey, codec=codecs.Lines(), observer=lambda event: None
 )
-'''
-"""A module for workers: it does what a line says, and sends back what it is not told."""
+"""
+"""A module for workers: it does what a line says, and sends back what it knows not."""
 
 
 class Service:
@@ -180,3 +175,23 @@ def exists(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+async def wait_until_ended(*pids: int) -> None:
+    """Wait until these processes have ended, whosever children they are."""
+    for pid in pids:
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            with trio.fail_after(SECONDS):
+                await trio.lowlevel.wait_readable(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sockets_of(pid: int) -> set[str]:
+    """List the sockets that a process has open."""
+    links = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()]
+    return {link for link in links if link.startswith("socket:")}

@@ -5,28 +5,32 @@ Supervisor and workers are programs of their own, clients are plain sockets.
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
 import trio
 
-from tests.integration.loopback import connect, connect_socket, until
+from tests.integration.loopback import connect, connect_socket
 from tests.integration.supervised import (
+    SECONDS,
     SERVICE,
     Client,
     Service,
     client_of,
     exists,
+    sockets_of,
     supervised,
     supervisor,
+    wait_until_ended,
 )
 
 pytestmark = pytest.mark.skipif(
-    sys.platform == "win32", reason="needs a system that hands sockets down"
+    sys.platform != "linux", reason="looks at processes by /proc and pidfd_open(2)"
 )
 
 every_signal = pytest.mark.parametrize(
@@ -35,7 +39,7 @@ every_signal = pytest.mark.parametrize(
 
 BROKEN = "import no_such_module_anywhere\n"
 NEVER_READY = "import time\ntime.sleep(1000)\n"
-SECOND = SERVICE.replace('VERSION = "1"', 'VERSION = "2"')
+SECOND = SERVICE.replace('VERSION = "first"', 'VERSION = "the second"')
 
 
 async def pids_of(service: Service, count: int) -> set[int]:
@@ -47,9 +51,13 @@ async def pids_of(service: Service, count: int) -> set[int]:
     return pids
 
 
-async def wait_until_gone(*pids: int) -> None:
-    """Wait until there are no such processes."""
-    await until(lambda: not any(map(exists, pids)))
+async def wait_for_version(service: Service, version: str) -> None:
+    """Wait until new clients are served by new code: the old accepts a little longer."""
+    with trio.fail_after(SECONDS):
+        while True:
+            async with client_of(service) as client:
+                if await client.ask("version") == version:
+                    return
 
 
 # What it is -------------------------------------------------------------------------
@@ -62,19 +70,14 @@ async def test_several_processes_serve_one_port(tmp_path: Path) -> None:
         assert service.program.process.pid not in pids
 
 
-async def test_a_worker_inherits_what_belongs_to_it_and_nothing_else(
-    tmp_path: Path,
-) -> None:
-    """The standard streams, its listening socket, its end of the control channel."""
-    async with supervised(tmp_path) as service, client_of(service) as client:
-        await client.ask("hello")
-        found = dict(eval(await client.ask("descriptors")))
-        sockets = [name for name in found.values() if name.startswith("socket:")]
-        pipes = [name for fd, name in found.items() if name.startswith("pipe:")]
-        assert found["0"] == "/dev/null"
-        assert len(pipes) == 1  # stdout, of the test
-        # Trio has a socket pair to wake it up.
-        assert len(sockets) == len(["listening", "control", "client"]) + 2
+async def test_workers_share_the_listening_socket_and_no_other(tmp_path: Path) -> None:
+    """Neither with each other nor with the supervisor."""
+    async with supervised(tmp_path, workers=3) as service:
+        processes = [service.program.process.pid, *await pids_of(service, 3)]
+        found = [sockets_of(pid) for pid in processes]
+        shared = [one & other for one, other in itertools.combinations(found, 2)]
+        assert all(len(sockets) == 1 for sockets in shared)
+        assert all(sockets == shared[0] for sockets in shared)
 
 
 async def test_what_a_worker_starts_is_no_worker(tmp_path: Path) -> None:
@@ -146,7 +149,7 @@ async def test_a_second_signal_kills_everything_at_once(
         service.send_signal(second)
         assert await service.end() == -second
         assert await client.line() == ""
-        await wait_until_gone(*(w["pid"] for w in service.all("WorkerStarted")))
+        await wait_until_ended(*(w["pid"] for w in service.all("WorkerStarted")))
 
 
 async def test_when_the_supervisor_is_killed_its_workers_finish_and_end(
@@ -160,7 +163,7 @@ async def test_when_the_supervisor_is_killed_its_workers_finish_and_end(
         assert await busy.line() == "done"
         assert await busy.line() == ""
         await busy.stream.aclose()
-        await wait_until_gone(*pids)
+        await wait_until_ended(*pids)
         async with supervised(tmp_path, port=service.port) as another:
             assert await pids_of(another, 2) != pids
 
@@ -203,48 +206,49 @@ async def test_ctrl_c_in_a_terminal_reaches_the_supervisor_alone(
 # A worker's death -------------------------------------------------------------------
 
 
+async def ask_until_broken(client: Client) -> None:
+    """Ask until the connection ends, in whatever way."""
+    with suppress(trio.BrokenResourceError):
+        while await client.ask("hello"):
+            pass
+
+
+async def ask_until(client: Client, is_enough: trio.Event) -> None:
+    """Ask all the time; every answer must come."""
+    while not is_enough.is_set():
+        assert await client.ask("hello") == "hello"
+
+
+async def connect_many(
+    service: Service, count: int, stack: AsyncExitStack
+) -> dict[int, list[Client]]:
+    """Connect clients, and sort them by the process that serves them."""
+    found: dict[int, list[Client]] = {}
+    while len(found) < 2 or sum(map(len, found.values())) < count:
+        client = await stack.enter_async_context(client_of(service))
+        found.setdefault(int(await client.ask("pid")), []).append(client)
+    return found
+
+
 async def test_a_killed_worker_breaks_its_own_connections_and_no_other(
     tmp_path: Path,
 ) -> None:
     """All others are served on, new ones at once, and the worker is replaced."""
     async with supervised(tmp_path) as service, AsyncExitStack() as stack:
-        of_worker: dict[int, list[Client]] = {}
-        while len(of_worker) < 2 or sum(map(len, of_worker.values())) < 50:
-            client = await stack.enter_async_context(client_of(service))
-            of_worker.setdefault(int(await client.ask("pid")), []).append(client)
-        victim, survivor = of_worker
-        killed = trio.Event()
-        answers: list[int] = []
-
-        async def go_on_asking(client: Client) -> None:
-            count = 0
-            while not (killed.is_set() and count > 20):
-                assert await client.ask(str(count)) == str(count)
-                count += 1
-            answers.append(count)
-
-        broken: list[Client] = []
-
-        async def ask_until_broken(client: Client) -> None:
-            try:
-                while await client.ask("hello"):
-                    pass
-            except (trio.BrokenResourceError, AssertionError):
-                pass
-            broken.append(client)
-
+        found = await connect_many(service, 50, stack)
+        victim, survivor = found
+        is_enough = trio.Event()
         async with trio.open_nursery() as nursery:
-            for client in of_worker[victim]:
-                nursery.start_soon(ask_until_broken, client)
-            for client in of_worker[survivor]:
-                nursery.start_soon(go_on_asking, client)
-            os.kill(victim, signal.SIGKILL)
+            for client in found[survivor]:
+                nursery.start_soon(ask_until, client, is_enough)
+            async with trio.open_nursery() as nursery_of_victims:
+                for client in found[victim]:
+                    nursery_of_victims.start_soon(ask_until_broken, client)
+                os.kill(victim, signal.SIGKILL)
             for _ in range(20):
                 async with client_of(service) as client:
                     assert int(await client.ask("pid")) != victim
-            killed.set()
-        assert len(broken) == len(of_worker[victim])
-        assert len(answers) == len(of_worker[survivor])
+            is_enough.set()
         ended = await service.wait("WorkerEnded", pid=victim)
         assert (ended["returncode"], ended["expected"]) == (-signal.SIGKILL, False)
         ready = await service.wait("WorkerReady", slot=ended["slot"])
@@ -285,16 +289,28 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(
         assert ready["pid"] != pid
 
 
-async def test_a_stopped_worker_is_killed_when_the_service_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with supervised(tmp_path, grace=0) as service:
+async def test_a_worker_that_hangs_while_it_drains_is_killed(tmp_path: Path) -> None:
+    """A long grace is for handlers that work, not for a process that does not."""
+    async with supervised(tmp_path, heartbeat=1, grace=3600) as service:
         [pid, *_] = await pids_of(service, 2)
         os.kill(pid, signal.SIGSTOP)
         service.send_signal(signal.SIGTERM)
         killed = await service.wait("WorkerKilled", pid=pid)
-        assert killed["reason"] == "grace"
+        assert killed["reason"] == "heartbeat"
         assert await service.end() == 0
+
+
+async def test_a_worker_that_does_not_end_after_its_grace_is_killed(
+    tmp_path: Path,
+) -> None:
+    """As when a handler shields itself for ever. That takes ten seconds."""
+    async with supervised(tmp_path, workers=1, grace=0) as service:
+        async with client_of(service) as client:
+            assert await client.ask("work for ever") == "working"
+            service.send_signal(signal.SIGTERM)
+            killed = await service.wait("WorkerKilled")
+            assert killed["reason"] == "grace"
+            assert await service.end() == 0
 
 
 # Workers that do not start ----------------------------------------------------------
@@ -351,14 +367,13 @@ async def test_sighup_brings_new_code_and_the_old_finishes_its_work(
     tmp_path: Path,
 ) -> None:
     async with supervised(tmp_path) as service, client_of(service) as busy:
-        assert await busy.ask("version") == "1"
+        assert await busy.ask("version") == "first"
         assert await busy.ask("work") == "working"
         service.write(SECOND)
         service.send_signal(signal.SIGHUP)
         finished = await service.wait("ReloadFinished")
         assert finished["generation"] == 2
-        async with client_of(service) as client:
-            assert await client.ask("version") == "2"
+        await wait_for_version(service, "the second")
         assert await busy.line() == "done"
         assert await busy.line() == ""
         await busy.stream.aclose()
@@ -381,8 +396,7 @@ async def test_when_new_code_does_not_start_the_old_goes_on(
         service.write(SECOND)
         service.send_signal(signal.SIGHUP)
         await service.wait("ReloadFinished")
-        async with client_of(service) as client:
-            assert await client.ask("version") == "2"
+        await wait_for_version(service, "the second")
 
 
 async def test_a_sighup_during_a_reload_is_another_reload_after_it(
@@ -396,8 +410,7 @@ async def test_a_sighup_during_a_reload_is_another_reload_after_it(
         service.write(SECOND)
         service.send_signal(signal.SIGHUP)
         await service.wait("ReloadFinished", generation=3)
-        async with client_of(service) as client:
-            assert await client.ask("version") == "2"
+        await wait_for_version(service, "the second")
 
 
 async def test_a_sigterm_during_a_reload_ends_old_and_new(tmp_path: Path) -> None:
@@ -433,6 +446,15 @@ class Load:
         self.wrong: list[str] = []
         self._service = service
         self._is_over = False
+        self._awaited = 0
+        self._reached = trio.Event()
+
+    async def go_on(self, count: int) -> None:
+        """Wait until so many more requests are answered."""
+        self._awaited = self.answered + count
+        self._reached = trio.Event()
+        with trio.fail_after(SECONDS):
+            await self._reached.wait()
 
     def end(self) -> None:
         """Let all clients finish what they are at."""
@@ -462,6 +484,8 @@ class Load:
         answer = await client.ask(request)
         if answer == request:
             self.answered += 1
+            if self.answered == self._awaited:
+                self._reached.set()
         elif answer:
             self.wrong.append(f"{answer!r} to {request!r}")
         else:
@@ -481,23 +505,21 @@ async def test_under_load_new_code_comes_and_no_client_is_refused_or_reset(
                 nursery.start_soon(load.stay)
                 nursery.start_soon(load.come_and_go)
             for generation in (2, 3):
-                before = load.answered
-                await until(lambda: load.answered > before + 200)  # noqa: B023 - waited for here
+                await load.go_on(200)
                 service.send_signal(signal.SIGHUP)
                 await service.wait("ReloadFinished", generation=generation)
-            before = load.answered
-            await until(lambda: load.answered > before + 200)
+            await load.go_on(200)
             load.end()
         service.send_signal(signal.SIGTERM)
         assert await service.end() == 0
     assert load.wrong == []
-    counts = [path.read_text().split() for path in tmp_path.glob("count.*")]
+    counts = counted(tmp_path)
     assert len(counts) == 6
-    assert sum(int(received) for received, _ in counts) == load.answered
-    assert sum(int(sent) for _, sent in counts) == load.answered
+    assert sum(received for received, _ in counts) == load.answered
+    assert sum(sent for _, sent in counts) == load.answered
 
 
-COUNTING = '''
+COUNTING = """
 from pathlib import Path
 
 received = sent = 0
@@ -513,5 +535,11 @@ def count(event):
             file.write_text(f"{received} {sent}")
 
 serve = functools.partial(serve, observer=count)
-'''
+"""
 """What is added to `SERVICE`, so that each worker leaves what it has counted."""
+
+
+def counted(folder: Path) -> list[tuple[int, int]]:
+    """Return what each worker has counted: messages that it received, and sent."""
+    pairs = [path.read_text().split() for path in folder.glob("count.*")]
+    return [(int(received), int(sent)) for received, sent in pairs]

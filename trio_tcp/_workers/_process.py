@@ -297,14 +297,13 @@ class WorkerProcess:
                 self._kill("startup", supervision.startup)
             return
         missed = 0
-        while missed < MISSES and not self._is_told_to_end:
+        while missed < MISSES:
             missed += 1
             with trio.move_on_after(supervision.heartbeat / MISSES):
                 await self._is_alive()
                 missed = 0
                 await trio.sleep_forever()
-        if not self._is_told_to_end:
-            self._kill("heartbeat", supervision.heartbeat)
+        self._kill("heartbeat", supervision.heartbeat)
 
     async def _is_alive(self) -> None:
         try:
