@@ -21,13 +21,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import trio
 
 import trio_tcp
-from trio_tcp import codecs
+from trio_tcp import codecs, monitoring
 
 CODEC: Final = codecs.LengthPrefixed()
 MESSAGE: Final = CODEC.encode(b"x" * 64)
@@ -49,25 +49,33 @@ async def answer_later(request: bytes) -> bytes:
     return request
 
 
+FUNCTIONS: Final[dict[str, Callable[[bytes], Any]]] = {
+    "plain": answer,
+    "async": answer_later,
+}
+
+
 def ignore(_: trio_tcp.Event, /) -> None:
     """Observe nothing."""
 
 
 async def serve(variant: str, port: int) -> None:
     """Serve until SIGTERM."""
-    function = answer_later if "async" in variant else answer
-    observer: trio_tcp.Observer = ignore
-    run = partial(trio_tcp.serve_tcp, port=port, host="127.0.0.1", codec=CODEC)
-    if "metrics" not in variant:
-        run = partial(run, trio_tcp.respond(function), observer=observer)
-    else:
-        # Here, so that the others do not even load it.
-        from trio_tcp import monitoring  # noqa: PLC0415 - as said
-
-        metrics = monitoring.Metrics(observer=ignore)
-        timed = metrics.timed(function) if "timed" in variant else function
-        run = metrics.watched(partial(run, trio_tcp.respond(timed), observer=metrics))
-    await trio_tcp.serve_until_signalled(run)
+    metrics = monitoring.Metrics(observer=ignore)
+    function = FUNCTIONS[variant.split()[0]]
+    if "timed" in variant:
+        function = metrics.timed(function)
+    handler: trio_tcp.Handler[bytes, bytes] = trio_tcp.respond(function)
+    await trio_tcp.serve_until_signalled(
+        partial(
+            trio_tcp.serve_tcp,
+            handler,
+            port,
+            host="127.0.0.1",
+            codec=CODEC,
+            observer=metrics if "metrics" in variant else ignore,
+        )
+    )
 
 
 # The clients -------------------------------------------------------------------------
