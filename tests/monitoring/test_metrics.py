@@ -314,6 +314,23 @@ def test_an_event_is_counted(
     assert passed_on == [event, event]
 
 
+def test_a_duration_is_in_the_buckets_from_its_own_on(fresh: Fresh) -> None:
+    """A bound belongs to its bucket; what is above all bounds is in the last."""
+    for seconds in (0.01, 0.1, 0.2, 1e6):
+        event = trio_tcp.ConnectionEnded(
+            **WHO,
+            reason=CloseReason.CLOSED,
+            error=None,
+            statistics=STATISTICS,
+            seconds=seconds,
+        )
+        fresh.metrics(event)
+    now = fresh.now()
+    bucket = "connection_duration_seconds_bucket{{le={}}}".format
+    bounds = ("0.01", "0.1", "1.0", "86400.0", "+Inf")
+    assert [now[bucket(bound)] for bound in bounds] == [1, 2, 3, 3, 4]
+
+
 def test_what_can_happen_is_there_before_it_does(fresh: Fresh) -> None:
     """Each reason, limit, timeout, stage: a first one is an increase, from 0."""
     now = fresh.now()

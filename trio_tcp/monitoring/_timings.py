@@ -1,7 +1,8 @@
 """Functions that are timed: how long each call takes, how many fail.
 
 This is the one thing here that costs something for each message, so it is written out
-where it happens: two looks at the clock, one search in a short tuple, two additions.
+where it happens: two looks at the clock, perhaps a search in a short tuple, and two
+additions. The clock is the system's: Trio's costs more than all the rest.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from time import perf_counter
 from typing import Any, Final, TypeVar, cast, final
 
-import trio
 from prometheus_client.metrics_core import Metric
 
 from trio_tcp._respond import is_async
@@ -91,9 +91,8 @@ def _name(function: Callable[..., Any]) -> str:
 
 
 def _timed_plain(function: Callable[..., Any], timing: _Timing) -> Callable[..., Any]:
-    """Time a function that never waits, by the only clock that moves meanwhile."""
     seconds = timing.seconds
-    bounds, counts = seconds.bounds, seconds.counts
+    bounds, counts, shortest = seconds.bounds, seconds.counts, seconds.bounds[0]
 
     @functools.wraps(function)
     def timed(*args: object) -> object:
@@ -105,7 +104,10 @@ def _timed_plain(function: Callable[..., Any], timing: _Timing) -> Callable[...,
             raise
         finally:
             took = perf_counter() - began
-            counts[bisect_left(bounds, took)] += 1
+            if took <= shortest:  # as what never waits nearly always is
+                counts[0] += 1
+            else:
+                counts[bisect_left(bounds, took)] += 1
             seconds.sum += took
 
     return timed
@@ -114,11 +116,11 @@ def _timed_plain(function: Callable[..., Any], timing: _Timing) -> Callable[...,
 def _timed_async(
     function: Callable[..., Awaitable[Any]], timing: _Timing
 ) -> Callable[..., Awaitable[Any]]:
-    """Time a function that waits, by Trio's clock, which tests can turn."""
+    seconds = timing.seconds
 
     @functools.wraps(function)
     async def timed(*args: object) -> object:
-        began = trio.current_time()
+        began = perf_counter()
         timing.under_way += 1
         try:
             return await function(*args)
@@ -127,6 +129,6 @@ def _timed_async(
             raise
         finally:
             timing.under_way -= 1
-            timing.seconds.observe(trio.current_time() - began)
+            seconds.observe(perf_counter() - began)
 
     return timed
