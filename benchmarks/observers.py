@@ -54,8 +54,10 @@ def log_to(path: str, level: int, formatter: logging.Formatter | None) -> None:
 def observer_named(name: str, log: str) -> trio_tcp.Observer:
     """Set up what a row of the table is about."""
     match name:
-        case "no observer":
+        case "no observer" | "respond":
             return ignore
+        case "Metrics" | "respond, timed":
+            return METRICS
         case "text at INFO":
             log_to(log, logging.INFO, None)
         case "JSON at INFO":
@@ -69,11 +71,34 @@ def observer_named(name: str, log: str) -> trio_tcp.Observer:
 
 NAMES = [
     "no observer",
+    "Metrics",
     "text at INFO",
     "JSON at INFO",
     "text at DEBUG",
     "JSON at DEBUG",
+    "respond",
+    "respond, timed",
 ]
+BASES = ("no observer", "respond")
+"""What the rows below it are compared with."""
+
+METRICS = monitoring.Metrics(observer=ignore)
+
+
+def answer(request: bytes) -> bytes:
+    """Send it back."""
+    return request
+
+
+def handler_named(name: str) -> trio_tcp.Handler[bytes, bytes]:
+    """Make the handler of a row: all are echoes."""
+    match name:
+        case "respond":
+            return trio_tcp.respond(answer)
+        case "respond, timed":
+            return trio_tcp.respond(METRICS.timed(answer))
+        case _:
+            return echo
 
 
 async def echo(connection: trio_tcp.Connection[bytes, bytes]) -> None:
@@ -85,7 +110,7 @@ async def echo(connection: trio_tcp.Connection[bytes, bytes]) -> None:
 async def serve(name: str, log: str, descriptor: int) -> None:
     """Serve until the process is killed."""
     await trio_tcp.serve_listeners(
-        echo,
+        handler_named(name),
         [trio_tcp.listener_from_fd(descriptor)],
         codec=codecs.LengthPrefixed(),
         observer=observer_named(name, log),
@@ -198,11 +223,11 @@ def main() -> None:
         ("a connection", churn),
     ]
     for what, exchange in rows:
-        least = None
+        base = 0.0
         for name in NAMES:
             instructions = cost(name, exchange, options.rounds)
-            least = least or instructions
-            more = instructions / least - 1
+            base = instructions if name in BASES else base
+            more = instructions / base - 1
             print(f"{what:18} {name:16} {instructions:12,.0f} {more:+8.1%}", flush=True)
 
 

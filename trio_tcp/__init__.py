@@ -15,8 +15,10 @@ The layers, each of which imports only from those below it::
 
     cli                     the command, one file per subcommand
     testing                 memory streams, conformance checks
-    _run                    a server as a whole program
-    monitoring              what an operator looks at: the log, as JSON
+    _workers                a service of several processes
+    _run                    a server as a whole program,
+    _until_signalled        or as one's own, until a signal
+    monitoring              what an operator looks at: figures, status, the log as JSON
     _serve _client          who accepts, who connects
     _pool                   a connection for each task that wants one
     _requests               many tasks, one connection: each its own reply
@@ -51,7 +53,7 @@ The layers, each of which imports only from those below it::
     _log_events _events     what happened: in the log, and as records
     _keepalive              TCP's own, as options of a socket
     _options _validators    timeouts and limits; what their numbers may be
-    _address                where the two ends are
+    _address _systemd       where the two ends are; the service manager
     _errors _nursery        one tree of exceptions; groups of them taken apart
     _printable              text of others, fit for a line of a log
 """
@@ -84,6 +86,7 @@ from trio_tcp._errors import (
     TrioTcpError,
     TruncatedError,
     UnexpectedReplyError,
+    WorkersFailedError,
 )
 from trio_tcp._events import (
     AcceptPaused,
@@ -146,9 +149,28 @@ from trio_tcp._respond import respond
 from trio_tcp._run import run_server
 from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
 from trio_tcp._serve_connection import Handler
-from trio_tcp._server import Server, ServerStatistics
+from trio_tcp._server import Server, ServerState, ServerStatistics
 from trio_tcp._session import Break, Session, open_session
 from trio_tcp._transport import TlsInfo
+from trio_tcp._until_signalled import serve_until_signalled
+from trio_tcp._workers import (
+    ReloadFailed,
+    ReloadFinished,
+    ReloadStarted,
+    Supervision,
+    SupervisorStarted,
+    SupervisorStopped,
+    SupervisorStopping,
+    WorkerEnded,
+    WorkerEvent,
+    WorkerKilled,
+    WorkerReady,
+    WorkersEvent,
+    WorkersFailed,
+    WorkerStarted,
+    run_workers,
+    serve_with_workers,
+)
 
 __all__ = [
     "AcceptPaused",
@@ -207,6 +229,9 @@ __all__ = [
     "ProxyProtocol",
     "Ready",
     "ReconnectingRequester",
+    "ReloadFailed",
+    "ReloadFinished",
+    "ReloadStarted",
     "RequestIdInUseError",
     "Requester",
     "RequesterPool",
@@ -215,12 +240,17 @@ __all__ = [
     "Server",
     "ServerResumed",
     "ServerStarted",
+    "ServerState",
     "ServerStatistics",
     "ServerStopped",
     "ServerSuspended",
     "Session",
     "SessionState",
     "Stopped",
+    "Supervision",
+    "SupervisorStarted",
+    "SupervisorStopped",
+    "SupervisorStopping",
     "TcpAddress",
     "TimedOut",
     "Timeouts",
@@ -233,6 +263,14 @@ __all__ = [
     "UnexpectedReplyError",
     "UnixAddress",
     "Waiting",
+    "WorkerEnded",
+    "WorkerEvent",
+    "WorkerKilled",
+    "WorkerReady",
+    "WorkerStarted",
+    "WorkersEvent",
+    "WorkersFailed",
+    "WorkersFailedError",
     "broadcast",
     "broadcast_nowait",
     "connect_tcp",
@@ -251,7 +289,10 @@ __all__ = [
     "open_unix_listener",
     "respond",
     "run_server",
+    "run_workers",
     "serve_listeners",
     "serve_tcp",
     "serve_unix",
+    "serve_until_signalled",
+    "serve_with_workers",
 ]

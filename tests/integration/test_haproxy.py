@@ -24,6 +24,7 @@ from typing import Any, TypeAlias, final
 import attrs
 import pytest
 import trio
+from prometheus_client import CollectorRegistry
 
 import trio_tcp
 from tests.certificates import (
@@ -50,6 +51,7 @@ from trio_tcp import (
     ProxyProtocol,
     TcpAddress,
     codecs,
+    monitoring,
 )
 
 # Debian has it where only root looks for programs.
@@ -815,3 +817,33 @@ async def test_one_of_two_servers_drains_and_no_request_is_lost(
     assert set(by_whom.values()) == {1}
     # In haproxy's eyes, each that was of use has ended in order on both sides.
     assert set(proxy.ends_of_use("a")) == {"--"}
+
+
+async def test_nobody_is_sent_to_a_server_that_is_leaving(
+    nursery: trio.Nursery, record: Record, tmp_path: Path
+) -> None:
+    """It says so before it drains; who is there already stays there."""
+    servers: dict[str, trio_tcp.Server] = {}
+    lines = ["option httpchk GET /ready"]
+    for name in ("one", "two"):
+        metrics = monitoring.Metrics(CollectorRegistry(), observer=record)
+        server = servers[name] = await start(nursery, record, proxy_protocol=None)
+        metrics.watch(server)
+        status: trio_tcp.Server = await nursery.start(
+            partial(monitoring.serve_status, source=metrics, observer=record), 0
+        )
+        check = f"check port {status.port} inter 50ms fall 2 rise 1"
+        lines.append(ours(server, check, name))
+    async with haproxy(tmp_path, *lines) as proxy:
+        early = [await proxy.connect() for _ in range(2)]
+        for stream in early:
+            await ask(stream)
+        assert [len(server.connections) for server in servers.values()] == [1, 1]
+        servers["one"].announce_drain()
+        await proxy.says("front/one is DOWN")
+        late = [await proxy.connect() for _ in range(4)]
+        for stream in early + late:
+            await ask(stream)
+        assert [len(server.connections) for server in servers.values()] == [1, 5]
+        for stream in early + late:
+            await stream.aclose()

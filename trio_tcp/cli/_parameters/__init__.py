@@ -9,10 +9,11 @@ from trio_tcp.cli._parameters._address import (
     ListenAddress,
     PathAddress,
     SystemdAddress,
+    parse_listen_address,
 )
 from trio_tcp.cli._parameters._client_tls import ClientTls, client_tls_options
 from trio_tcp.cli._parameters._codec import CODEC, CODEC_HELP, parse_codec
-from trio_tcp.cli._parameters._load import load
+from trio_tcp.cli._parameters._load import NoSuchObjectError, load
 from trio_tcp.cli._parameters._notation import NOTATIONS, Notation, notation_for
 from trio_tcp.cli._parameters._size import parse_size
 
@@ -27,6 +28,7 @@ __all__ = [
     "DescriptorAddress",
     "HostAddress",
     "ListenAddress",
+    "NoSuchObjectError",
     "Notation",
     "PathAddress",
     "SystemdAddress",
@@ -34,5 +36,6 @@ __all__ = [
     "load",
     "notation_for",
     "parse_codec",
+    "parse_listen_address",
     "parse_size",
 ]

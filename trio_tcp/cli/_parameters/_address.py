@@ -17,11 +17,16 @@ __all__ = [
     "ListenAddress",
     "PathAddress",
     "SystemdAddress",
+    "parse_listen_address",
 ]
 
 HOST_AND_PORT: Final = re.compile(
     r"(?:\[(?P<bracketed>[^\[\]]+)\]|(?P<plain>[^\[\]:]*)):(?P<port>[0-9]{1,5})"
 )
+
+PATH_AND_MODE: Final = re.compile(r"(?P<path>.*?)(?:,mode=(?P<mode>.*))?", re.DOTALL)
+
+OCTAL: Final = re.compile(r"0?[0-7]{3}")
 
 MAX_PORT: Final = 0xFFFF
 
@@ -40,12 +45,14 @@ class HostAddress:
 
 @attrs.frozen
 class PathAddress:
-    """A Unix socket."""
+    """A Unix socket. Its mode is what to give its file; None leaves it to the umask."""
 
     path: str
+    mode: int | None = None
 
     def __str__(self) -> str:
-        return f"unix:{self.path}"
+        mode = "" if self.mode is None else f",mode={self.mode:o}"
+        return f"unix:{self.path}{mode}"
 
 
 @attrs.frozen
@@ -91,6 +98,17 @@ def _path_address(path: str) -> PathAddress:
     if not path:
         raise ValueError("unix: needs a path, as in unix:/run/echo.sock")
     return PathAddress(path)
+
+
+def _path_and_mode(text: str) -> PathAddress:
+    found = PATH_AND_MODE.fullmatch(text)
+    assert found is not None
+    address = _path_address(found["path"])
+    if found["mode"] is None:
+        return address
+    if not OCTAL.fullmatch(found["mode"]):
+        raise ValueError(f"mode is octal, as in {address},mode=660")
+    return attrs.evolve(address, mode=int(found["mode"], 8))
 
 
 @final
@@ -144,7 +162,7 @@ def parse_listen_address(text: str) -> ListenAddress:
     if text == "systemd":
         return SystemdAddress()
     if text.startswith("unix:"):
-        return _path_address(text.removeprefix("unix:"))
+        return _path_and_mode(text.removeprefix("unix:"))
     if text.startswith("fd:"):
         number = text.removeprefix("fd:")
         if not (number.isascii() and number.isdecimal()):
@@ -157,4 +175,5 @@ CONNECT_ADDRESS: Final = _ConnectAddress()
 """``HOST:PORT``, ``[::1]:PORT``, ``:PORT`` (of this machine) or ``unix:PATH``."""
 
 LISTEN_ADDRESS: Final = _ListenAddress()
-"""The same (``:PORT`` is every address of this machine), ``fd:NUMBER``, ``systemd``."""
+"""The same (``:PORT`` is every address of this machine), ``unix:PATH,mode=660``,
+``fd:NUMBER``, ``systemd``."""

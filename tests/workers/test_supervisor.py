@@ -1,0 +1,88 @@
+"""What is refused before any process is started, and how events read in a log."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+import trio
+
+import trio_tcp
+from trio_tcp._workers import Supervisor, is_worker, work
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_there_is_at_least_one_worker(workers: int) -> None:
+    with pytest.raises(ValueError, match=f"at least 1, not {workers}"):
+        Supervisor(["true"], [], workers=workers)
+
+
+def test_what_to_serve_is_checked_before_anything_listens() -> None:
+    with pytest.raises(ValueError, match="'module:object', not 'service'"):
+        trio_tcp.run_workers("service", 0, workers=1)
+
+
+async def test_only_a_supervisors_child_is_a_worker() -> None:
+    async def serve(
+        listeners: object, /, *, task_status: trio.TaskStatus[trio_tcp.Server]
+    ) -> None:
+        raise AssertionError("nobody has asked for it")
+
+    assert not is_worker()
+    with pytest.raises(RuntimeError, match="this process is no worker"):
+        await work(serve)
+
+
+@pytest.mark.parametrize("field", ["startup", "heartbeat"])
+def test_the_patience_of_a_supervisor_is_a_number_of_seconds(field: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} must be a number of seconds"):
+        trio_tcp.Supervision(**{field: -1})
+
+
+WHO = {"slot": 1, "generation": 2, "pid": 300}
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (
+            trio_tcp.WorkerEnded(
+                returncode=-signal.SIGKILL,
+                expected=False,
+                report=None,
+                seconds=1.25,
+                **WHO,
+            ),
+            "worker 1 (pid 300) ended, killed by SIGKILL, after 1.2 s",
+        ),
+        (
+            trio_tcp.WorkerEnded(
+                returncode=3, expected=False, report=None, seconds=1, **WHO
+            ),
+            "worker 1 (pid 300) ended, exit status 3, after 1.0 s",
+        ),
+        (
+            trio_tcp.WorkerEnded(
+                returncode=-40, expected=False, report=None, seconds=1, **WHO
+            ),
+            "worker 1 (pid 300) ended, killed by signal 40, after 1.0 s",
+        ),
+        (
+            trio_tcp.WorkerKilled(reason="heartbeat", seconds=30, **WHO),
+            "worker 1 (pid 300) killed: heartbeat took more than 30 s",
+        ),
+        (
+            trio_tcp.SupervisorStopping(signal=signal.SIGTERM),
+            "stopping all workers after SIGTERM",
+        ),
+        (trio_tcp.SupervisorStopping(signal=None), "stopping all workers"),
+        (
+            trio_tcp.SupervisorStarted(
+                addresses=(trio_tcp.TcpAddress("::1", 80),), workers=4
+            ),
+            "4 workers listening on [::1]:80",
+        ),
+    ],
+)
+def test_an_event_reads_as_a_line(event: trio_tcp.WorkersEvent, line: str) -> None:
+    assert event.describe() == line
