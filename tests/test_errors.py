@@ -16,6 +16,7 @@ EXAMPLES: list[trio_tcp.TrioTcpError] = [
     trio_tcp.RequestIdInUseError(7),
     trio_tcp.HalfCloseUnsupportedError("no half-close"),
     trio_tcp.PoolClosedError("closed"),
+    trio_tcp.WorkersFailedError("worker 0 ended, exit status 1"),
     trio_tcp.ConnectError("host port 1", (OSError(errno.ECONNREFUSED, "refused"),)),
     trio_tcp.MalformedMessageError("bad checksum"),
     trio_tcp.FramingError("lost"),

@@ -15,7 +15,10 @@ The layers, each of which imports only from those below it::
 
     cli                     the command, one file per subcommand
     testing                 memory streams, conformance checks
-    _run                    a server as a whole program
+    _workers                a service of several processes
+    _run                    a server as a whole program,
+    _until_signalled        or as one's own, until a signal
+    monitoring              figures for Prometheus, and whether a server is ready
     _serve _client          who accepts, who connects
     _pool                   a connection for each task that wants one
     _requests               many tasks, one connection: each its own reply
@@ -50,7 +53,7 @@ The layers, each of which imports only from those below it::
     _log_events _events     what happened: in the log, and as records
     _keepalive              TCP's own, as options of a socket
     _options _validators    timeouts and limits; what their numbers may be
-    _address                where the two ends are
+    _address _systemd       where the two ends are; the service manager
     _errors _nursery        one tree of exceptions; groups of them taken apart
 """
 
@@ -82,11 +85,16 @@ from trio_tcp._errors import (
     TrioTcpError,
     TruncatedError,
     UnexpectedReplyError,
+    WorkersFailedError,
 )
 from trio_tcp._events import (
     AcceptPaused,
     AcceptResumed,
+    BackpressureEnded,
+    BackpressureStarted,
     CloseReason,
+    ConnectionAccepted,
+    ConnectionDrained,
     ConnectionEnded,
     ConnectionEvent,
     ConnectionOpened,
@@ -101,10 +109,13 @@ from trio_tcp._events import (
     LimitReached,
     MessageMalformed,
     Observer,
+    ProxyHeaderReceived,
     ServerResumed,
     ServerStarted,
     ServerStopped,
     ServerSuspended,
+    TimedOut,
+    TlsEstablished,
 )
 from trio_tcp._framed import framed
 from trio_tcp._heartbeat import heartbeat
@@ -137,15 +148,36 @@ from trio_tcp._respond import respond
 from trio_tcp._run import run_server
 from trio_tcp._serve import serve_listeners, serve_tcp, serve_unix
 from trio_tcp._serve_connection import Handler
-from trio_tcp._server import Server, ServerStatistics
+from trio_tcp._server import Server, ServerState, ServerStatistics
 from trio_tcp._session import Break, Session, open_session
 from trio_tcp._transport import TlsInfo
+from trio_tcp._until_signalled import serve_until_signalled
+from trio_tcp._workers import (
+    ReloadFailed,
+    ReloadFinished,
+    ReloadStarted,
+    Supervision,
+    SupervisorStarted,
+    SupervisorStopped,
+    SupervisorStopping,
+    WorkerEnded,
+    WorkerEvent,
+    WorkerKilled,
+    WorkerReady,
+    WorkersEvent,
+    WorkersFailed,
+    WorkerStarted,
+    run_workers,
+    serve_with_workers,
+)
 
 __all__ = [
     "AcceptPaused",
     "AcceptResumed",
     "Address",
     "Backoff",
+    "BackpressureEnded",
+    "BackpressureStarted",
     "Break",
     "CloseNotifyMissingError",
     "CloseReason",
@@ -153,8 +185,10 @@ __all__ = [
     "ConnectError",
     "Connecting",
     "Connection",
+    "ConnectionAccepted",
     "ConnectionBroken",
     "ConnectionClosedError",
+    "ConnectionDrained",
     "ConnectionEnded",
     "ConnectionEvent",
     "ConnectionFault",
@@ -190,9 +224,13 @@ __all__ = [
     "PoolClosedError",
     "PoolStatistics",
     "ProxyHeader",
+    "ProxyHeaderReceived",
     "ProxyProtocol",
     "Ready",
     "ReconnectingRequester",
+    "ReloadFailed",
+    "ReloadFinished",
+    "ReloadStarted",
     "RequestIdInUseError",
     "Requester",
     "RequesterPool",
@@ -201,15 +239,22 @@ __all__ = [
     "Server",
     "ServerResumed",
     "ServerStarted",
+    "ServerState",
     "ServerStatistics",
     "ServerStopped",
     "ServerSuspended",
     "Session",
     "SessionState",
     "Stopped",
+    "Supervision",
+    "SupervisorStarted",
+    "SupervisorStopped",
+    "SupervisorStopping",
     "TcpAddress",
+    "TimedOut",
     "Timeouts",
     "Tls",
+    "TlsEstablished",
     "TlsHandshakeError",
     "TlsInfo",
     "TrioTcpError",
@@ -217,6 +262,14 @@ __all__ = [
     "UnexpectedReplyError",
     "UnixAddress",
     "Waiting",
+    "WorkerEnded",
+    "WorkerEvent",
+    "WorkerKilled",
+    "WorkerReady",
+    "WorkerStarted",
+    "WorkersEvent",
+    "WorkersFailed",
+    "WorkersFailedError",
     "broadcast",
     "broadcast_nowait",
     "connect_tcp",
@@ -235,7 +288,10 @@ __all__ = [
     "open_unix_listener",
     "respond",
     "run_server",
+    "run_workers",
     "serve_listeners",
     "serve_tcp",
     "serve_unix",
+    "serve_until_signalled",
+    "serve_with_workers",
 ]

@@ -43,6 +43,7 @@ __all__ = [
     "TrioTcpError",
     "TruncatedError",
     "UnexpectedReplyError",
+    "WorkersFailedError",
 ]
 
 
@@ -132,6 +133,10 @@ class ConnectError(TrioTcpError, OSError):
 
 class PoolClosedError(TrioTcpError, trio.ClosedResourceError):
     """The block of `open_pool` is over, and so are the pool's connections."""
+
+
+class WorkersFailedError(TrioTcpError, RuntimeError):
+    """The processes of a service do not start, or die again and again."""
 
 
 # The other side, and the network between -------------------------------------------

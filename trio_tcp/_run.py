@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import ssl
 from functools import partial
 from typing import TypeVar
@@ -11,12 +10,11 @@ import trio
 
 from trio_tcp._events import Observer
 from trio_tcp._log_events import log_events
-from trio_tcp._nursery import ungrouped
 from trio_tcp._options import KeepAlive, Limits, Timeouts, Tls
 from trio_tcp._proxy_protocol import ProxyProtocol
 from trio_tcp._serve import serve_tcp
 from trio_tcp._serve_connection import Handler
-from trio_tcp._server import Server
+from trio_tcp._until_signalled import serve_until_signalled
 from trio_tcp.codecs import Codec
 
 __all__ = ["run_server"]
@@ -88,39 +86,4 @@ def run_server(
         timeouts=timeouts,
         observer=observer,
     )
-
-    async def main() -> None:
-        with ungrouped():
-            async with trio.open_nursery() as nursery:
-
-                async def serve_to_the_end(
-                    *, task_status: trio.TaskStatus[Server]
-                ) -> None:
-                    await serve(task_status=task_status)
-                    nursery.cancel_scope.cancel()
-
-                # Before anybody is told that the server listens, and may send a signal.
-                signalled: trio.Event = await nursery.start(_wait_for_signal)
-                server: Server = await nursery.start(serve_to_the_end)
-                await signalled.wait()
-                await server.drain(grace)
-
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        trio.run(main)
-    finally:
-        if signal.getsignal(signal.SIGINT) is not before:
-            signal.signal(signal.SIGINT, before)
-
-
-async def _wait_for_signal(*, task_status: trio.TaskStatus[trio.Event]) -> None:
-    """Report an event, which is set by the first signal."""
-    signalled = trio.Event()
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started(signalled)
-        async for _ in signals:
-            break
-    # From here on a signal means what it means to any process. KeyboardInterrupt would
-    # wait for the handlers, as every exception in Trio does.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signalled.set()
+    trio.run(partial(serve_until_signalled, serve, grace=grace))

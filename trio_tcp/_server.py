@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import ssl
 from collections.abc import Mapping
 from typing import Any, final
@@ -33,7 +34,23 @@ from trio_tcp._group import Group
 from trio_tcp._handshake import check_side
 from trio_tcp._options import Limits, Tls
 
-__all__ = ["Server", "ServerStatistics"]
+__all__ = ["Server", "ServerState", "ServerStatistics"]
+
+
+class ServerState(enum.Enum):
+    """What a server does about those who connect."""
+
+    ACCEPTING = "accepting"
+    """It accepts them."""
+    SUSPENDED = "suspended"
+    """It lets them wait: `Server.suspend`."""
+    LEAVING = "leaving"
+    """It accepts, but will soon drain, and is to be sent nobody any more:
+    `Server.announce_drain`."""
+    DRAINING = "draining"
+    """It listens no more, and lets its connections end: `Server.drain`."""
+    STOPPED = "stopped"
+    """It has ended."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +61,8 @@ class ServerStatistics:
         accepted: connections so far: clients that were neither refused nor failed in a
             handshake.
         open: connections now.
+        waiting: those of them that wait for their peer, with no request in hand. The
+            others are busy.
         handshaking: clients now that have not finished a handshake.
         rejected: how many clients were refused for each limit.
         ended: how many connections ended for each reason.
@@ -56,6 +75,7 @@ class ServerStatistics:
 
     accepted: int
     open: int
+    waiting: int
     handshaking: int
     rejected: Mapping[str, int]
     ended: Mapping[CloseReason, int]
@@ -98,6 +118,7 @@ class Server:
         self._accepted = 0
         self._ended: dict[CloseReason, int] = {}
         self._totals = [0, 0, 0, 0]
+        self._is_leaving = False
         self._stopped = False
         group.observer = self._observe
 
@@ -122,6 +143,17 @@ class Server:
         return ports.pop()
 
     @property
+    def state(self) -> ServerState:
+        """What it does about those who connect."""
+        if self._stopped:
+            return ServerState.STOPPED
+        if self._drain is not None:
+            return ServerState.DRAINING
+        if self._is_leaving:
+            return ServerState.LEAVING
+        return ServerState.ACCEPTING if self._gate.is_open else ServerState.SUSPENDED
+
+    @property
     def connections(self) -> tuple[Connection[Any, Any], ...]:
         """The connections that are open now, the oldest first."""
         return tuple(self._connections.values())
@@ -129,11 +161,15 @@ class Server:
     def statistics(self) -> ServerStatistics:
         """Return the counters as they are now; they can be read after the end, too."""
         totals = list(self._totals)
+        waiting = 0
         for connection in self._connections.values():
             _add(totals, connection.statistics())
+            incoming = connection._incoming  # noqa: SLF001 - the server is its owner
+            waiting += incoming.receiving and not incoming.patience.is_at_work
         return ServerStatistics(
             accepted=self._accepted,
             open=len(self._connections),
+            waiting=waiting,
             handshaking=len(self._arrivals.pending),
             rejected=dict(self._admission.rejected),
             ended=dict(self._ended),
@@ -195,6 +231,16 @@ class Server:
         if not self._gate.is_open and self._drain is None:
             self._gate.open()
             notify(self._observer, ServerResumed())
+
+    def announce_drain(self) -> None:
+        """Show in `state` that a drain is near, and do nothing else yet.
+
+        Whoever sends clients here, such as a load balancer, looks now and then whether
+        it still may, and goes on for a while. So a server that is to lose nobody says
+        that it is leaving, accepts for as long as that takes, and then drains. (Envoy
+        has ``/healthcheck/fail`` for it.)
+        """
+        self._is_leaving = True
 
     async def drain(self, grace: float = 30.0) -> DrainReport:
         """End the server in order, losing nothing; then `serve_tcp` returns.

@@ -10,7 +10,6 @@ before others have their turn.
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar, final, overload
@@ -27,6 +26,7 @@ from trio_tcp._errors import (
 from trio_tcp._options import Concurrency
 from trio_tcp._outgoing import HIGH_WATER_BYTES
 from trio_tcp._respond._concurrently import Policy, Requests
+from trio_tcp._respond._functions import is_async
 from trio_tcp._respond._request_errors import OnError, is_final, is_of
 from trio_tcp._serve_connection import Handler
 from trio_tcp._transport import READ_BYTES
@@ -151,34 +151,26 @@ def respond(
         trio_tcp.run_server(trio_tcp.respond(upper), 8888, codec=codecs.Lines())
     """
     bind = _binder(function)
-    is_async = _is_async(function)
-    _check_combination(is_async, concurrency, shed, deadline)
+    may_wait = is_async(function)
+    _check_combination(may_wait, concurrency, shed, deadline)
     if concurrency is not None:
         policy = Policy(on_error, shed, deadline)
         return _answering_concurrently(bind, concurrency, policy)
-    if is_async:
+    if may_wait:
         return _answering_async(bind, on_error)
 
     return _Responder(bind, on_error)
 
 
 def _check_combination(
-    is_async: bool, concurrency: object, shed: object, deadline: object
+    may_wait: bool, concurrency: object, shed: object, deadline: object
 ) -> None:
-    if concurrency is not None and not is_async:
+    if concurrency is not None and not may_wait:
         raise TypeError("concurrency is for an async function: a plain one never waits")
     if shed is not None and concurrency is None:
         raise TypeError("shed needs concurrency, which says what is too much")
     if deadline is not None and shed is None:
         raise TypeError("deadline needs shed, which answers what is too late")
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        type(function).__call__  # an object with an async one
-    )
 
 
 def _binder(function: Callable[..., Any]) -> Bind:

@@ -8,12 +8,12 @@ exit code is 1.
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+import click
 import trio
 
 import trio_tcp
@@ -23,24 +23,20 @@ from trio_tcp.cli._demo_stage import Chat, Connection, Stage, Story, echo
 if TYPE_CHECKING:
     from trio_tcp import ConnectionStatistics, ServerStatistics
 
-__all__ = ["add_to"]
+__all__ = ["command"]
 
 LINES: Final = 1000
 PAGE_BYTES: Final = 8 << 10
 DEADLINE_SECONDS: Final = 30  # it takes less than one
 
 
-def add_to(subparsers: argparse._SubParsersAction[Any]) -> None:
-    """Add this subcommand to the command."""
-    parser = subparsers.add_parser(
-        "demo",
-        help="see an echo and a chat server at work, with clients of all sorts",
-        description="Run an echo and a chat server, and clients of all sorts.",
-    )
-    parser.set_defaults(run=run)
+@click.command("demo", short_help="See servers at work, with clients of all sorts.")
+def command() -> int:
+    """Run an echo and a chat server, and clients of all sorts."""
+    return run()
 
 
-def run(_args: argparse.Namespace) -> int:
+def run() -> int:
     """Play the story; return 0 if all of it came true."""
     story = Story()
     try:

@@ -1,0 +1,53 @@
+"""Serving in several processes, each of which is this same command line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from trio_tcp import Event
+from trio_tcp._workers import ReloadStarted, Supervisor, WorkersEvent
+from trio_tcp.cli._serve._configuration import Configuration
+from trio_tcp.cli._serve._listening import open_listeners
+from trio_tcp.cli._serve._reloading import Reloading
+
+__all__ = ["supervise"]
+
+LOGGER = logging.getLogger("trio_tcp")
+
+
+async def supervise(configuration: Configuration, reloading: Reloading) -> None:
+    """Let workers serve, and answer for them.
+
+    Raises:
+        click.ClickException: it cannot listen.
+        WorkersFailedError: the workers do not live.
+    """
+
+    def observe(event: Event) -> None:
+        if isinstance(event, WorkersEvent):
+            LOGGER.log(event.level, "%s", event.describe(), extra={"event": event})
+        if isinstance(event, ReloadStarted):
+            reloading.note_for_supervisor()
+
+    async with open_listeners(
+        configuration.listen, configuration.keepalive
+    ) as listeners:
+        supervisor = Supervisor(
+            # As this process was started: by a script or by -m, with Python's options.
+            [sys.executable, *sys.orig_argv[1:]],
+            listeners,
+            workers=configuration.workers,
+            grace=configuration.grace,
+            observer=observe,
+        )
+        if configuration.status is None:
+            await supervisor.run()
+            return
+        from trio_tcp.cli._serve._status import (  # noqa: PLC0415 - it needs an extra
+            WorkersStatus,
+            open_status,
+        )
+
+        async with open_status(configuration.status, WorkersStatus(supervisor)):
+            await supervisor.run()
