@@ -411,7 +411,9 @@ async def test_a_peer_that_is_not_trusted_is_refused(
             await stream.receive_some()
         assert trio.current_time() == 0
         assert await behind.record.wait(trio_tcp.ConnectionRejected) == [
-            trio_tcp.ConnectionRejected(peer=None, limit="proxy_protocol")
+            trio_tcp.ConnectionRejected(
+                id=1, label="", peer=None, limit="proxy_protocol"
+            )
         ]
         assert behind.server.statistics().rejected == {"proxy_protocol": 1}
         assert behind.server.statistics().accepted == 0
@@ -638,7 +640,10 @@ async def test_a_limit_per_address_is_about_the_clients_address() -> None:
         assert await until_the_end(streams[2]) == b""
         assert await behind.record.wait(trio_tcp.ConnectionRejected) == [
             trio_tcp.ConnectionRejected(
-                peer=TcpAddress("192.0.2.1", 3), limit="max_per_address"
+                id=3,
+                label="",
+                peer=TcpAddress("192.0.2.1", 3),
+                limit="max_per_address",
             )
         ]
         # The proxy has more connections than that.

@@ -18,7 +18,7 @@ The layers, each of which imports only from those below it::
     _workers                a service of several processes
     _run                    a server as a whole program,
     _until_signalled        or as one's own, until a signal
-    monitoring              figures for Prometheus, and whether a server is ready
+    monitoring              what an operator looks at: figures, status, the log as JSON
     _serve _client          who accepts, who connects
     _pool                   a connection for each task that wants one
     _requests               many tasks, one connection: each its own reply
@@ -55,6 +55,7 @@ The layers, each of which imports only from those below it::
     _options _validators    timeouts and limits; what their numbers may be
     _address _systemd       where the two ends are; the service manager
     _errors _nursery        one tree of exceptions; groups of them taken apart
+    _printable              text of others, fit for a line of a log
 """
 
 from trio_tcp._address import Address, TcpAddress, UnixAddress

@@ -57,6 +57,7 @@ async def serve_until_signalled(
 
     Raises:
         RuntimeError: this is not the main thread.
+        ValueError: ``drain_delay`` is not 0 or more.
         BaseException: what ``serve`` raises.
 
     Cancellation:
@@ -72,6 +73,8 @@ async def serve_until_signalled(
                 )
                 await trio_tcp.serve_until_signalled(serve)
     """
+    if not drain_delay >= 0:
+        raise ValueError(f"drain_delay must be 0 or more, not {drain_delay!r}")
     with _handlers_restored(), ungrouped():
         async with trio.open_nursery() as nursery:
             # Before anybody is told that the server listens, and may send a signal.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 from contextlib import suppress
 from functools import partial
 
@@ -139,14 +138,17 @@ async def test_a_drain_is_told_from_before_and_after(
 ) -> None:
     async def hang(connection: trio_tcp.Connection[str, str]) -> None:
         await connection.receive()
-        await trio.sleep(math.inf)
+        await trio.sleep_forever()
 
-    async with testing.serve_in_memory(hang, CODEC, observer=fresh.metrics) as served:
+    timeouts = trio_tcp.Timeouts(linger=1)
+    async with testing.serve_in_memory(
+        hang, CODEC, timeouts=timeouts, observer=fresh.metrics
+    ) as served:
         fresh.metrics.watch(served.server)
         async with served.connect() as busy, served.connect():
             await busy.send("a")
             await wait_all_tasks_blocked()
-            with trio.move_on_after(1):
+            with trio.move_on_after(8):  # the idle one is gone by then
                 await served.server.drain(grace=10)
             now = fresh.changed()
             assert now["connections{state=draining}"] == 1
@@ -155,7 +157,7 @@ async def test_a_drain_is_told_from_before_and_after(
             await served.server.drain()
         now = fresh.changed()
     assert now["drains_total"] == 1
-    assert now["drain_seconds_total"] == pytest.approx(10)
+    assert now["drain_seconds_total"] == pytest.approx(11)
     assert now["drained_connections_total{outcome=finished}"] == 1
     assert now["drained_connections_total{outcome=cancelled}"] == 1
 
@@ -253,7 +255,10 @@ WHO = {"id": 7, "label": "ann", "peer": PEER}
             trio_tcp.TimedOut(**WHO, timeout="idle", seconds=600),
             {"timeouts_total{timeout=idle}": 1},
         ),
-        (trio_tcp.MessageMalformed(**WHO, error=ValueError()), {"malformed_messages_total": 1}),
+        (
+            trio_tcp.MessageMalformed(**WHO, error=ValueError()),
+            {"malformed_messages_total": 1},
+        ),
         (trio_tcp.GarbageSkipped(**WHO, count=12), {"skipped_bytes_total": 12}),
         (trio_tcp.HandlerFailed(**WHO, error=KeyError()), {"handlers_failed_total": 1}),
         (
@@ -285,11 +290,16 @@ WHO = {"id": 7, "label": "ann", "peer": PEER}
                 statistics=STATISTICS,
                 seconds=2,
             ),
-            {"connection_duration_seconds_count": 1, "connection_duration_seconds_sum": 2},
+            {
+                "connection_duration_seconds_count": 1,
+                "connection_duration_seconds_sum": 2,
+            },
         ),
         (trio_tcp.Event(), {}),
     ],
-    ids=lambda value: next(iter(value), "") if isinstance(value, dict) else type(value).__name__,
+    ids=lambda value: (
+        next(iter(value), "") if isinstance(value, dict) else type(value).__name__
+    ),
 )
 def test_an_event_is_counted(
     event: trio_tcp.Event, expected: dict[str, float], fresh: Fresh
@@ -326,7 +336,8 @@ async def test_each_client_makes_the_same_series(net: VirtualNetwork) -> None:
         async with stream:
             await stream.send_all(line)
             await stream.send_eof()
-            await stream.receive_some()
+            with suppress(trio.BrokenResourceError):
+                await stream.receive_some()
 
     serve = partial(trio_tcp.serve_tcp, echo, 80, codec=CODEC, observer=fresh.metrics)
     async with trio.open_nursery() as nursery:

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import attrs
 
+from trio_tcp._printable import printable
+
 __all__ = ["LOGGER", "Event", "Observer", "notify"]
 
 LOGGER = logging.getLogger("trio_tcp")
@@ -41,4 +43,5 @@ def notify(observer: Observer, event: Event) -> None:
     except Exception:
         # Nor must that of the log: what writes it can fail, too.
         with suppress(Exception):
-            LOGGER.exception("the observer %r failed on %r", observer, event)
+            names = printable(repr(observer)), printable(repr(event))
+            LOGGER.exception("the observer %s failed on %s", *names)

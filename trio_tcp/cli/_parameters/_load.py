@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -44,5 +45,7 @@ def load(name: str) -> Any:  # noqa: ANN401 - whatever it is
         try:
             found = getattr(found, part)
         except AttributeError as error:
-            raise NoSuchObjectError(f"{module_name} has no {path!r}") from error
+            close = difflib.get_close_matches(part, dir(found), n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise NoSuchObjectError(f"{module_name} has no {path!r}{hint}") from error
     return found

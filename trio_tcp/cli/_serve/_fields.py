@@ -39,7 +39,8 @@ def _table(cls: type) -> Callable[[Any, Any], Any]:
     """Make what reads a table into a class, field by field."""
     attrs.resolve_types(cls)
     fields: dict[str, Any] = {
-        field.name: override(struct_hook=_hook(field)) for field in attrs.fields(cls)
+        field.name: override(struct_hook=_hook(cls, field))
+        for field in attrs.fields(cls)
     }
     make: Any = make_dict_structure_fn  # of a type that cannot be named
     structure = make(cls, CONVERTER, _cattrs_forbid_extra_keys=True, **fields)
@@ -52,9 +53,11 @@ def _table(cls: type) -> Callable[[Any, Any], Any]:
     return read
 
 
-def _hook(field: attrs.Attribute[Any]) -> Callable[[Any, Any], Any]:
-    read = READ_FIELD.get(field.name) or _reader(field.name, field.type)
-    converter = cast("Read | None", field.converter)
+def _hook(cls: type, field: Any) -> Callable[[Any, Any], Any]:  # noqa: ANN401 - of any type
+    read = _reader(field.name, field.type)
+    if cls is Configuration:
+        read = READ_FIELD.get(field.name, read)
+    converter: Read | None = field.converter
 
     def hook(value: object, _: object) -> Any:  # noqa: ANN401 - what the field holds
         result = read(value)
@@ -147,7 +150,7 @@ READ_FIELD: Final[dict[str, Read]] = {
     "status": _status,
     "tls": _tls,
 }
-"""Fields whose text stands for something else."""
+"""Fields of `Configuration` whose text stands for something else."""
 
 CONVERTER: Final = cattrs.Converter(forbid_extra_keys=True)
 

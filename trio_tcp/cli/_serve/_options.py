@@ -50,6 +50,23 @@ class Option:
     keys: type | None = None
     read: Read = str
 
+    @property
+    def full_help(self) -> str:
+        """What it is for, and the names and defaults if it sets values of a table."""
+        if self.keys is None:
+            return self.help
+        defaults = ", ".join(
+            f"{field.name} ({_shown(field.default)})"
+            for field in attrs.fields(self.keys)
+        )
+        return f"{self.help} May be repeated. Names, and defaults: {defaults}."
+
+
+def _shown(default: object) -> str:
+    if default is None:
+        return "left out"
+    return default.decode() or "none" if isinstance(default, bytes) else str(default)
+
 
 OPTIONS: Final = (
     Option(
@@ -180,24 +197,9 @@ def service_options(function: F) -> F:
             option.name,
             multiple=option.repeated or option.keys is not None,
             metavar=option.metavar,
-            help=_help(option),
+            help=option.full_help,
         )(function)
     return function
-
-
-def _help(option: Option) -> str:
-    if option.keys is None:
-        return option.help
-    defaults = ", ".join(
-        f"{field.name} ({_shown(field.default)})" for field in attrs.fields(option.keys)
-    )
-    return f"{option.help} May be repeated. Names, and defaults: {defaults}."
-
-
-def _shown(default: object) -> str:
-    if default is None:
-        return "left out"
-    return default.decode() or "none" if isinstance(default, bytes) else str(default)
 
 
 def given_options(values: dict[str, Any]) -> list[Given]:

@@ -95,9 +95,9 @@ def read_settings(file: str | None, given: Sequence[Given]) -> Settings:
     options: dict[KeyPath, str] = {}
     for one in given:
         _put(tree, one)
-        options[one.path] = one.option
-        if isinstance(one.value, list):
-            for index, item in enumerate(cast("list[object]", one.value)):
+        options[one.path], value = one.option, one.value
+        if isinstance(value, list):
+            for index, item in enumerate(cast("list[object]", value)):
                 options[(*one.path, index)] = f"{one.option} {item}"
     return Settings(tree=tree, file=file or "", lines=lines, options=options)
 
