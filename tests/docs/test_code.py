@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KINDS: Final = ("define", "run", "server", "client", "pytest", "fails")
-LANGUAGES: Final = ("python", "console", "toml", "text")
+LANGUAGES: Final = ("python", "console", "toml", "yaml", "text")
 
 PORT_ON_PAGES: Final = "8888"
 SECONDS: Final = 50

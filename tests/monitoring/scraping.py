@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 
 import trio
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 import trio_tcp
 from trio_tcp import monitoring
 from trio_tcp.testing import VirtualNetwork
 
-__all__ = ["Fresh", "ask", "ignore", "samples", "split"]
+__all__ = ["Fresh", "ask", "ignore", "samples", "split", "strictly_parsed"]
 
 
 def ignore(_event: trio_tcp.Event, /) -> None:
     """Observe nothing more."""
+
+
+def strictly_parsed(text: str) -> list[str]:
+    """Have the parser of OpenMetrics read it; return the names of its families."""
+    parse = cast(
+        "Callable[[str], Iterable[Metric]]",
+        openmetrics.text_string_to_metric_families,  # pyright: ignore[reportUnknownMemberType]  # it has no types
+    )
+    return [family.name for family in parse(text)]
 
 
 def samples(text: str) -> dict[str, float]:

@@ -18,11 +18,9 @@ from prometheus_client import (
     Info,
     Summary,
 )
-from prometheus_client.openmetrics import parser as openmetrics
-from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.monitoring.scraping import Fresh, samples
+from tests.monitoring.scraping import Fresh, samples, strictly_parsed
 from trio_tcp import monitoring
 
 PROMTOOL = shutil.which("promtool")
@@ -52,17 +50,15 @@ def of_every_kind() -> CollectorRegistry:
     return registry
 
 
-def test_the_reference_parsers_read_it() -> None:
+async def test_the_reference_parsers_read_it() -> None:
     fresh = figures_in_use()
     text = monitoring.exposition(fresh.registry)
     families = {f.name: f for f in text_string_to_metric_families(text)}
     assert families["trio_tcp_connections"].type == "gauge"
     assert families["trio_tcp_request_duration_seconds"].type == "histogram"
     assert all(family.documentation for family in families.values())
-    strict = openmetrics.text_string_to_metric_families(
-        generate_latest(fresh.registry).decode()
-    )
-    assert {family.name for family in strict} == families.keys()
+    wanted = await fresh.metrics.expose("application/openmetrics-text; version=1.0.0")
+    assert set(strictly_parsed(wanted.text.decode())) == families.keys()
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason="the program promtool is not installed")

@@ -10,10 +10,16 @@ import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client.openmetrics import parser as openmetrics
 
 import trio_tcp
-from tests.monitoring.scraping import Fresh, ask, ignore, samples, split
+from tests.monitoring.scraping import (
+    Fresh,
+    ask,
+    ignore,
+    samples,
+    split,
+    strictly_parsed,
+)
 from trio_tcp import codecs, monitoring, testing
 from trio_tcp.monitoring import Exposition, Readiness
 from trio_tcp.testing import VirtualNetwork, run_simulation, simulated
@@ -387,13 +393,16 @@ async def test_all_servers_must_accept(net: VirtualNetwork) -> None:
     fresh = Fresh()
     await start(net, fresh.metrics)
     async with trio.open_nursery() as nursery:
+        servers: list[trio_tcp.Server] = []
         for port in (80, 81):
             serve = partial(trio_tcp.serve_tcp, hang, port, codec=codecs.Lines())
-            server = await nursery.start(
-                net.host("server").run, fresh.metrics.watched(serve)
+            servers.append(
+                await nursery.start(
+                    net.host("server").run, fresh.metrics.watched(serve)
+                )
             )
         assert split(await ask(net, get("/ready")))[0] == 200
-        server.suspend()
+        servers[0].suspend()
         status, _, body = split(await ask(net, get("/ready")))
         assert status == 503
         assert json.loads(body)["reason"].count("accepting") == 1
@@ -419,7 +428,7 @@ async def test_the_format_is_what_the_scraper_wants_most(net: VirtualNetwork) ->
     _, headers, body = split(await ask(net, get("/metrics", headers=accept)))
     assert headers["content-type"].startswith("application/openmetrics-text; version=")
     assert body.endswith(b"# EOF\n")
-    assert list(openmetrics.text_string_to_metric_families(body.decode()))
+    assert strictly_parsed(body.decode())
 
 
 ACCEPT = st.one_of(

@@ -176,9 +176,8 @@ async def test_what_is_under_way_shows(autojump_clock: MockClock) -> None:
     """Until it ends, also if it is cancelled, which is no failure."""
     fresh = Fresh()
 
-    async def hang(request: str) -> str:
+    async def hang(_: str) -> None:
         await trio.sleep_forever()
-        return request
 
     timed = fresh.metrics.timed(hang)
     async with trio.open_nursery() as nursery:

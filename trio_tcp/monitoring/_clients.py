@@ -23,21 +23,21 @@ POOL_CONNECTIONS: Final = Figure(
     labels=("pool", "state"),
 )
 POOL_WAITING: Final = Figure(
-    "pool_waiting", "gauge", "Tasks that wait for a connection.", labels=POOL
+    "pool_waiting", "gauge", "Tasks that wait for a connection of a pool.", labels=POOL
 )
 POOL_LONGEST_WAIT: Final = Figure(
     "pool_longest_wait_seconds",
     "gauge",
-    "For how long the first of those has waited.",
+    "For how long the first task in the line has waited.",
     labels=POOL,
 )
 POOL_MADE: Final = Figure(
-    "pool_connections_made", "counter", "Connections made so far.", labels=POOL
+    "pool_connections_made", "counter", "Connections that a pool has made.", labels=POOL
 )
 POOL_DISCARDED: Final = Figure(
     "pool_connections_discarded",
     "counter",
-    "Those of them that the pool has closed, by why.",
+    "Connections that a pool has closed, by why.",
     labels=("pool", "reason"),
 )
 REQUESTS: Final = Figure(

@@ -18,7 +18,6 @@ from prometheus_client.metrics_core import (
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.utils import floatToGoString
 
 from trio_tcp.monitoring._histogram import Histogram
 
@@ -67,7 +66,7 @@ class Figure:
         """Show it with these values: a histogram."""
         family = HistogramMetricFamily(self.name, self.meaning, labels=self.labels)
         for labels, histogram in histograms.items():
-            bounds = [*map(floatToGoString, histogram.bounds), "+Inf"]
+            bounds = [*map(repr, histogram.bounds), "+Inf"]
             counts = itertools.accumulate(histogram.counts)
             buckets = list(zip(bounds, counts, strict=True))
             family.add_metric(labels, buckets, histogram.sum)

@@ -37,7 +37,9 @@ CONNECTIONS: Final = Figure(
     labels=("state",),
     known=(("handshaking",), ("waiting",), ("busy",), ("draining",)),
 )
-ACCEPTED: Final = Figure("connections_accepted", "counter", "Connections so far.")
+ACCEPTED: Final = Figure(
+    "connections_accepted", "counter", "Clients that became a connection."
+)
 REJECTED: Final = Figure(
     "connections_rejected",
     "counter",

@@ -65,7 +65,8 @@ HANDSHAKES_FAILED: Final = Figure(
 TIMEOUTS_HIT: Final = Figure(
     "timeouts",
     "counter",
-    "Peers that were too slow, by the field of Timeouts, or in what else.",
+    "Peers that were too slow, by the field of Timeouts; or proxy_protocol, heartbeat, "
+    "reply.",
     labels=("timeout",),
     known=tuple((timeout,) for timeout in TIMEOUTS),
 )
@@ -86,26 +87,36 @@ HANDLERS_FAILED: Final = Figure(
     "handlers_failed", "counter", "Exceptions that handlers have raised."
 )
 BACKPRESSURE: Final = Figure(
-    "backpressure", "counter", "How often senders had to wait for a peer to read."
+    "backpressure_episodes",
+    "counter",
+    "How often senders began to wait for a peer to read.",
 )
 BACKPRESSURE_NOW: Final = Figure(
-    "backpressured_connections", "gauge", "Connections whose senders wait for that now."
+    "backpressured_connections",
+    "gauge",
+    "Connections whose senders wait for the peer to read.",
 )
 BACKPRESSURE_SECONDS: Final = Figure(
-    "backpressure_seconds", "counter", "How long such waits took that are over."
+    "backpressure_seconds",
+    "counter",
+    "Time for which senders waited, of episodes that are over.",
 )
 ACCEPT_PAUSES: Final = Figure(
     "accept_pauses", "counter", "How often the system was out of descriptors or memory."
 )
 ACCEPT_PAUSED_SECONDS: Final = Figure(
-    "accept_paused_seconds", "counter", "How long that took, where it is over."
+    "accept_paused_seconds",
+    "counter",
+    "Time for which nobody was accepted for that, where it is over.",
 )
 DRAINS: Final = Figure("drains", "counter", "Drains of servers that are over.")
-DRAIN_SECONDS: Final = Figure("drain_seconds", "counter", "How long they took.")
+DRAIN_SECONDS: Final = Figure(
+    "drain_seconds", "counter", "Time that those drains took."
+)
 DRAINED: Final = Figure(
     "drained_connections",
     "counter",
-    "What became of connections in them.",
+    "Connections that drains met, by what became of them.",
     labels=("outcome",),
     known=(("finished",), ("cancelled",), ("aborted",), ("handshake",)),
 )

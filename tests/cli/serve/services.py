@@ -28,7 +28,7 @@ async def answer(request: str, connection: Lines) -> str:
     return f"{request} from {connection.peer}"
 
 
-async def stream(connection: Lines) -> AsyncIterator[str]:
+async def stream(connection: Lines) -> AsyncIterator[str]:  # noqa: ASYNC900 - wrong
     async for line in connection:
         yield line
 

@@ -58,7 +58,7 @@ def test_a_module_that_cannot_be_imported_is_refused_with_the_reason(
 ) -> None:
     """And with the line of it that failed."""
     (tmp_path / "broken_service.py").write_text(source)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     [found] = mistakes(tmp_path, handled("broken_service:echo"))
     assert f"importing broken_service {why}" in found

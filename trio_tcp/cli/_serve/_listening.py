@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -24,7 +26,7 @@ from trio_tcp.cli._parameters import (
     SystemdAddress,
 )
 
-__all__ = ["open_listeners"]
+__all__ = ["cannot_listen", "open_listeners"]
 
 INTERNET = (trio.socket.AF_INET, trio.socket.AF_INET6)
 
@@ -44,14 +46,22 @@ async def open_listeners(
             try:
                 opened = await _open(address, keepalive, stack)
             except (OSError, ValueError) as error:
-                why = error.strerror if isinstance(error, OSError) else None
-                raise click.ClickException(
-                    f"cannot listen on {address}: {why or error}."
-                ) from error
+                raise cannot_listen(address, error) from error
             for listener in opened:
                 await stack.enter_async_context(listener)
             listeners += opened
         yield listeners
+
+
+def cannot_listen(
+    address: ListenAddress, error: OSError | ValueError
+) -> click.ClickException:
+    """Say where, and why."""
+    why = str(error)
+    if isinstance(error, OSError) and not isinstance(error, socket.gaierror):
+        # What Trio and asyncio say here names the address, too.
+        why = os.strerror(error.errno) if error.errno else why
+    return click.ClickException(f"cannot listen on {address}: {why}.")
 
 
 async def _open(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Final, final
 
 import click
-import trio
 
 from trio_tcp import Server
 from trio_tcp._systemd import notify_systemd, reloading
@@ -37,22 +35,15 @@ class Reloading:
         self._settings = settings
         self._read = read
 
-    async def heed_signals(
-        self,
-        server: Server,
-        *,
-        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-    ) -> None:
-        """At each SIGHUP give a server the certificates and limits that are set then.
+    async def heed(self, signals: AsyncIterator[int], server: Server) -> None:
+        """At each signal give a server the certificates and limits that are set then.
 
         Where something is wrong with the settings, that is logged, and nothing changes.
         """
-        with trio.open_signal_receiver(signal.SIGHUP) as signals:
-            task_status.started()
-            async for _ in signals:
-                notify_systemd(reloading())
-                self._reload(server)
-                notify_systemd("READY=1")
+        async for _ in signals:
+            notify_systemd(reloading())
+            self._reload(server)
+            notify_systemd("READY=1")
 
     def _reload(self, server: Server) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from functools import partial
 from typing import cast
@@ -65,13 +66,13 @@ async def be_worker(configuration: Configuration) -> None:
 
 
 def _reloaded(serve: Serve, reloading: Reloading) -> Serve:
-    """Let SIGHUP reach a server from the moment on that anybody knows of it."""
+    """Let SIGHUP reach a server, from before the log says that it listens."""
 
     async def serve_and_reload(*, task_status: trio.TaskStatus[Server]) -> None:
-        with ungrouped():
+        with trio.open_signal_receiver(signal.SIGHUP) as signals, ungrouped():
             async with trio.open_nursery() as nursery:
                 server = await start_as_last(serve, nursery)
-                await nursery.start(reloading.heed_signals, server)
+                nursery.start_soon(reloading.heed, signals, server)
                 task_status.started(server)
 
     return serve_and_reload

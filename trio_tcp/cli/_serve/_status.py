@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, final
 
-import click
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from trio_tcp import Server, monitoring
 from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._workers import Answers, Supervisor
 from trio_tcp.cli._parameters import HostAddress
+from trio_tcp.cli._serve._listening import cannot_listen
 from trio_tcp.cli._serve._log import log_without_addresses
 
 __all__ = ["ANSWERS", "WorkersStatus", "open_status"]
@@ -72,9 +72,7 @@ async def open_status(
         try:
             server: Server = await nursery.start(serve_status)
         except OSError as error:
-            raise click.ClickException(
-                f"cannot listen on {address}: {error.strerror}."
-            ) from error
+            raise cannot_listen(address, error) from error
         where = " and ".join(f"http://{one}" for one in server.addresses)
         LOGGER.info("status on %s", where)
         yield
