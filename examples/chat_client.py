@@ -109,7 +109,11 @@ class Terminal:
         return None
 
     def show(self, line: str) -> None:
-        """Print a line above the one that is being typed."""
+        """Print a line above the one that is being typed.
+
+        Not what it may hold beside text: a server must not get at the terminal.
+        """
+        line = "".join(filter(str.isprintable, line))
         print(f"{ERASE_LINE if self._is_interactive else ''}{line}", flush=True)
         self._draw()
 

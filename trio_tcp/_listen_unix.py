@@ -214,7 +214,7 @@ def _listen(name: str, mode: int | None, backlog: int) -> trio.SocketListener:
             _restrict(sock, mode)
         sock.bind(name)
         if mode is not None:
-            os.chmod(name, mode)  # adds what the umask took away
+            _permit(name, mode)
         sock.listen(backlog)
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         on_failure.pop_all()
@@ -228,6 +228,27 @@ def _restrict(sock: socket.socket, mode: int) -> None:
     """
     with suppress(OSError):
         os.fchmod(sock.fileno(), mode)
+
+
+def _permit(path: str, mode: int) -> None:
+    """Add the permissions that the umask took away, to this socket and nothing else.
+
+    Whoever can write to the directory can put a symbolic link in the socket's place,
+    and chmod(2) would follow it: to any file of root's, where root serves. So Linux is
+    told which file by a descriptor of it (open(2), ``O_PATH``). Its own call for that,
+    fchmodat2(2), is of 2023, and older C libraries refuse to do without it.
+    """
+    if sys.platform != "linux":
+        os.chmod(path, mode, follow_symlinks=False)
+        return
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW)
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            text = "somebody else has replaced the socket"
+            raise OSError(errno.EADDRINUSE, text, path)
+        os.chmod(f"/proc/self/fd/{descriptor}", mode)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Generator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Final, Protocol
 
 import trio
@@ -16,6 +18,13 @@ from trio_tcp._systemd import notify_systemd
 __all__ = ["Serve", "serve_until_signalled", "start_as_last"]
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+FIRST_PROCESS: Final = 1
+"""Of a machine or a container: the kernel spares it what signals do by default
+(pid_namespaces(7)), so that a second one would be lost."""
+
+SHELL_STATUS: Final = 128
+"""What a shell adds to the number of a signal."""
 
 
 class Serve(Protocol):
@@ -109,9 +118,15 @@ async def _wait_for_signal(*, task_status: trio.TaskStatus[trio.Event]) -> None:
             break
     # From here on a signal means what it means to any process. KeyboardInterrupt would
     # wait for the handlers, as every exception in Trio does.
+    is_first_process = os.getpid() == FIRST_PROCESS
     for number in SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, _exit_as_of if is_first_process else signal.SIG_DFL)
     signalled.set()
+
+
+def _exit_as_of(number: int, _frame: FrameType | None) -> None:
+    """End as a shell reports the death of a signal: this process cannot die of one."""
+    os._exit(SHELL_STATUS + number)
 
 
 @contextmanager

@@ -17,7 +17,14 @@ from examples.key_value.resp_replies import NIL, Reply
 VERSION: Final = b"7.2.0"
 """Of the Redis whose commands these are: some clients ask, and refuse older ones."""
 
-NAME: Final = re.compile(rb"[!-~]*")
+MAX_NAME: Final = 256
+"""Bytes of a client's name, which stands in each line of the log about it."""
+
+MAX_PATTERNS: Final = 256
+"""Bytes of all patterns together. To read a long one takes `fnmatch` longer than it is
+long: 2 s for 10,000 bytes of ``[``, in which nobody else is served."""
+
+NAME: Final = re.compile(rb"[!-~]{0,%d}" % MAX_NAME)
 CODECS: Final = {b"2": RESP2, b"3": RESP3}
 CONFIGURATION: Final = {b"save": b"", b"appendonly": b"no", b"databases": b"1"}
 
@@ -69,7 +76,7 @@ def client(caller: Caller, command: bytes, *arguments: bytes) -> Reply:
             if not NAME.fullmatch(name):
                 raise CommandError(
                     "ERR Client names cannot contain spaces, newlines or special "
-                    "characters."
+                    f"characters, nor more than {MAX_NAME} of others."
                 )
             caller.connection.label = name.decode("ascii")  # for the log
             return "OK"
@@ -90,6 +97,8 @@ def config(_caller: Caller, command: bytes, *patterns: bytes) -> Reply:
     """CONFIG GET pattern [pattern ...]."""
     if command.upper() != b"GET" or not patterns:
         raise CommandError("ERR only CONFIG GET is possible")
+    if sum(len(each) + 1 for each in patterns) > MAX_PATTERNS:
+        raise CommandError("ERR too many patterns, or too long ones")
     return {
         name: value
         for name, value in CONFIGURATION.items()

@@ -130,5 +130,6 @@ class Page:
 PAGES: Final = [
     Page(ROOT / "README.md"),
     Page(ROOT / "CONTRIBUTING.md"),
+    Page(ROOT / "SECURITY.md"),
     *(Page(path) for path in sorted((ROOT / "docs").rglob("*.md"))),
 ]

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import termios
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,6 +100,23 @@ async def test_a_long_line_shows_its_end(programs: Programs, port: int) -> None:
     await ann.prints(drawn("x" * 77))
     await ann.types("\n")
     await ben.prints(f"<ann> {'x' * 200}\r\n")
+
+
+async def test_a_server_cannot_control_the_terminal(
+    programs: Programs, nursery: trio.Nursery
+) -> None:
+    """What it sends is shown as text, without the characters that are none."""
+
+    async def hostile(stream: trio.SocketStream) -> None:
+        await stream.send_all(b"\x1b]0;title\x07hello\x1b[2J\xc2\x9b2Jann\n")
+        await trio.sleep_forever()
+
+    serve = partial(trio.serve_tcp, hostile, 0, host="127.0.0.1")
+    [listener] = await nursery.start(serve)
+    port = listener.socket.getsockname()[1]
+    client = await programs.start_in_terminal("chat_client.py", "--port", port)
+    await client.prints(re.escape("\r\x1b[K]0;titlehello[2J2Jann\r\n"))
+    nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("key", [CTRL_C, CTRL_D], ids=["Ctrl-C", "Ctrl-D"])

@@ -496,6 +496,19 @@ async def test_a_second_signal_ends_the_program_at_once(
             assert await program.process.wait() == -second
 
 
+@every_signal
+async def test_a_second_signal_ends_the_first_process_of_a_container_too(
+    number: signal.Signals,
+) -> None:
+    """The kernel spares it what a signal does by default: it ends by itself."""
+    async with run_program("first_process.py") as program:
+        async with connect(int(await program.line())):
+            program.process.send_signal(number)
+            assert await program.line() == "draining"
+            program.process.send_signal(number)
+            assert await program.process.wait() == 128 + number
+
+
 # Under load -------------------------------------------------------------------------
 
 LOAD = 100

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import stat
+import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -179,6 +180,27 @@ async def test_it_never_has_more_permissions_than_its_mode() -> None:
             told.append(await client.line())
             nursery.cancel_scope.cancel()
         assert told == ["nothing"]
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems set permissions in one call"
+)
+@pytest.mark.parametrize(
+    ("moment", "told"),
+    [
+        ("open", "refused: somebody else has replaced the socket"),
+        ("os.chmod", "listened"),
+    ],
+)
+async def test_a_link_put_in_the_place_of_its_file_is_not_followed(
+    tmp_path: Path, moment: str, told: str
+) -> None:
+    """Or root would change the permissions of any file, for who can make the link."""
+    path, victim = tmp_path / "socket", tmp_path / "shadow"
+    victim.touch(0o600)
+    async with run_program("robbed_listener.py", path, victim, moment) as program:
+        assert await program.line() == told
+    assert permissions(victim) == 0o600
 
 
 async def test_the_stale_file_of_a_killed_server_is_replaced(

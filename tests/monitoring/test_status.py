@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -238,6 +239,30 @@ async def test_who_is_slow_to_ask_is_told_and_closed(net: VirtualNetwork) -> Non
 
 
 @simulated(seeds=2)
+async def test_nobody_alone_takes_the_places_of_all_probes(net: VirtualNetwork) -> None:
+    """A probe that is refused has a service killed that is well."""
+    await start(net, Fixed())
+    held: list[trio.SocketStream] = []
+
+    async def hold() -> None:
+        for _ in range(100):
+            stream = await trio.open_tcp_stream("server", PORT)
+            with suppress(trio.BrokenResourceError):
+                await stream.send_all(get("/live"))
+                await stream.receive_some()
+            held.append(stream)
+
+    async def probe() -> bytes:
+        async with await trio.open_tcp_stream("server", PORT) as stream:
+            await stream.send_all(get("/live"))
+            return await stream.receive_some()
+
+    await net.host("greedy").run(hold)
+    assert len(held) == 100
+    assert split(await net.host("kubelet").run(probe))[0] == 200
+
+
+@simulated(seeds=2)
 async def test_a_scraper_may_be_silent_for_minutes(net: VirtualNetwork) -> None:
     """Prometheus keeps its connection between scrapes."""
     await start(net, Fixed())
@@ -261,16 +286,18 @@ async def test_a_crowd_is_kept_out_and_the_server_goes_on(net: VirtualNetwork) -
     source = Fixed()
     await start(net, source)
 
-    async def crowd() -> None:
-        streams = [await trio.open_tcp_stream("server", PORT) for _ in range(32)]
-        await trio.sleep(1)
-        with pytest.raises((OSError, trio.BrokenResourceError)):
-            await ask(net, get("/live"))
-        await trio.sleep(10)  # none of them has asked for anything
+    async def hold() -> None:
+        streams = [await trio.open_tcp_stream("server", PORT) for _ in range(16)]
+        await trio.sleep(10)  # none of them asks for anything
         for stream in streams:
             await trio.aclose_forcefully(stream)
 
-    await net.host("crowd").run(crowd)
+    async with trio.open_nursery() as nursery:
+        for name in ("one", "two"):
+            nursery.start_soon(net.host(name).run, hold)
+        await trio.sleep(1)
+        with pytest.raises((OSError, trio.BrokenResourceError)):
+            await ask(net, get("/live"))
     assert split(await ask(net, get("/live")))[0] == 200
 
 

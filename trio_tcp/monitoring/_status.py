@@ -26,9 +26,13 @@ from trio_tcp.monitoring._source import StatusSource
 __all__ = ["serve_status"]
 
 LIMITS: Final = Limits(
-    max_connections=32, when_full="reject", max_buffered_bytes=16 << 20
+    max_connections=32,
+    max_per_address=16,
+    when_full="reject",
+    max_buffered_bytes=16 << 20,
 )
-"""A handful of scrapers and probes, each with a connection or two."""
+"""A handful of scrapers and probes, each with a connection or two. Nobody alone has all
+places, and keeps them for minutes: a probe that is refused has the service killed."""
 
 TIMEOUTS: Final = Timeouts(
     first_message=5.0, idle=300.0, write=10.0, lifetime=3600.0, linger=2.0

@@ -145,6 +145,14 @@ async def test_many_are_asked_for_and_kept_at_once(served: Served) -> None:
         ("CONFIG GET save", [b"save", b""]),
         ("CONFIG GET append* save", [b"save", b"", b"appendonly", b"no"]),
         ("CONFIG GET nothing", []),
+        (
+            "CONFIG GET " + "[" * 10_000,
+            Error("ERR too many patterns, or too long ones"),
+        ),
+        (
+            "CONFIG GET" + " a" * 1000,
+            Error("ERR too many patterns, or too long ones"),
+        ),
         ("CONFIG SET save 1", Error("ERR only CONFIG GET is possible")),
         ("CLIENT SETINFO LIB-NAME a", "OK"),
         ("CLIENT GETNAME", NIL),

@@ -8,6 +8,7 @@ From what the user has set to a running server::
     _status           what it tells over HTTP
     _reloading        what SIGHUP changes
     _listening        opens the sockets
+    _descriptors      as many as connections may need
     _log              where the log goes
     _structure        the settings make sense: a configuration; or what is wrong
     _fields           how each of them is read

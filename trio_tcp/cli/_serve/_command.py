@@ -11,6 +11,7 @@ import trio
 from trio_tcp import WorkersFailedError
 from trio_tcp._workers import is_worker
 from trio_tcp.cli._serve._configuration import Configuration
+from trio_tcp.cli._serve._descriptors import make_room
 from trio_tcp.cli._serve._log import start_log
 from trio_tcp.cli._serve._options import given_options, service_options
 from trio_tcp.cli._serve._reloading import Reloading
@@ -51,8 +52,10 @@ def command(
         click.echo(f"All is well: {settings.tree['handler']} would listen on {where}.")
         return 0
     start_log(configuration.log)
-    for warning in [] if is_worker() else warnings_about(configuration):
-        LOGGER.warning("%s", warning)
+    if not is_worker():
+        few = make_room(configuration.limits.max_connections)
+        for warning in [*warnings_about(configuration), *filter(None, [few])]:
+            LOGGER.warning("%s", warning)
     run(configuration, Reloading(settings, read))
     return 0
 
