@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 
 import pytest
@@ -33,10 +34,16 @@ async def test_only_a_supervisors_child_is_a_worker() -> None:
         await work(serve)
 
 
-@pytest.mark.parametrize("field", ["startup", "heartbeat"])
-def test_the_patience_of_a_supervisor_is_a_number_of_seconds(field: str) -> None:
-    with pytest.raises(ValueError, match=f"{field} must be a number of seconds"):
-        trio_tcp.Supervision(**{field: -1})
+def test_the_patience_of_a_supervisor_is_a_number_of_seconds() -> None:
+    with pytest.raises(ValueError, match="startup must be a number of seconds"):
+        trio_tcp.Supervision(startup=-1)
+    with pytest.raises(ValueError, match="heartbeat must be a number of seconds"):
+        trio_tcp.Supervision(heartbeat=math.nan)
+
+
+async def test_each_worker_has_listeners_of_its_own_or_none_has() -> None:
+    with pytest.raises(ValueError, match="1 own_listeners, 2 workers"):
+        Supervisor(["true"], [], workers=2, own_listeners=[[]])
 
 
 WHO = {"slot": 1, "generation": 2, "pid": 300}

@@ -1,6 +1,6 @@
-"""``python -m trio_tcp._workers MODULE:OBJECT FOLDER``: a worker of `run_workers`.
+"""``python -m trio_tcp._workers MODULE:OBJECT PATH…``: a worker of `run_workers`.
 
-The folder is where the supervisor's program finds its own modules: ``sys.path[0]``.
+It looks for modules where the supervisor's program does: the rest is its ``sys.path``.
 """
 
 import sys
@@ -15,6 +15,5 @@ if TYPE_CHECKING:
     from trio_tcp._workers._harness import ServeListeners
 
 if __name__ == "__main__":
-    target, folder = sys.argv[1:]
-    sys.path.insert(0, folder)
+    target, *sys.path[:] = sys.argv[1:]
     trio.run(work, cast("ServeListeners", load(target)))

@@ -69,7 +69,8 @@ class Plan:
 
     Attributes:
         command: the program that each of them is.
-        listeners: on which they listen.
+        listeners: from which all of them accept.
+        own_listeners: for each slot, from which its worker alone accepts; or none.
         grace: how long in seconds a drain lets connections finish.
         supervision: how long to wait for a worker in other things.
         observer: is told what happens.
@@ -77,9 +78,20 @@ class Plan:
 
     command: Sequence[str]
     listeners: Sequence[trio.SocketListener]
+    own_listeners: Sequence[Sequence[trio.SocketListener]]
     grace: float
     supervision: Supervision
     observer: Observer
+
+    @property
+    def all_listeners(self) -> list[trio.SocketListener]:
+        """Those of all slots."""
+        return [*self.listeners, *itertools.chain(*self.own_listeners)]
+
+    def listeners_of(self, slot: int) -> list[trio.SocketListener]:
+        """Those of the worker in a slot."""
+        own = self.own_listeners[slot] if self.own_listeners else ()
+        return [*self.listeners, *own]
 
 
 @final
@@ -202,7 +214,8 @@ class WorkerProcess:
     ) -> trio.Process:
         with theirs, ExitStack() as handed_down:
             # Our own descriptors may be closed meanwhile, and their numbers another's.
-            listening = [os.dup(one.socket.fileno()) for one in self._plan.listeners]
+            listeners = self._plan.listeners_of(self.slot)
+            listening = [os.dup(one.socket.fileno()) for one in listeners]
             for descriptor in listening:
                 handed_down.callback(os.close, descriptor)
             place = Place(

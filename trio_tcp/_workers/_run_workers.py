@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import trio
@@ -27,6 +28,7 @@ def run_workers(
     workers: int,
     host: str | bytes | None = None,
     backlog: int | None = None,
+    reuse_port: bool = False,
     grace: float = 30.0,
     supervision: Supervision = DEFAULT_SUPERVISION,
     observer: Observer = log_events,
@@ -51,6 +53,8 @@ def run_workers(
         workers: how many processes; not more than there are cores helps.
         host: as `serve_tcp`.
         backlog: as `serve_tcp`.
+        reuse_port: give each worker a socket of its own (``SO_REUSEPORT``), over which
+            the kernel spreads clients evenly. By default all share one.
         grace: how long in seconds a drain lets connections finish.
         supervision: how long to wait for workers, and how to replace them.
         observer: is told what happens to workers. What happens in them, their own
@@ -74,10 +78,20 @@ def run_workers(
     """
 
     async def main() -> None:
-        listeners = await open_tcp_listeners(port, host=host, backlog=backlog)
+        open_listeners = partial(open_tcp_listeners, host=host, backlog=backlog)
+        shared: list[trio.SocketListener] = []
+        own: list[list[trio.SocketListener]] = []
+        if reuse_port:
+            own.append(await open_listeners(port, reuse_port=True))
+            chosen: int = own[0][0].socket.getsockname()[1]
+            while len(own) < workers:
+                own.append(await open_listeners(chosen, reuse_port=True))
+        else:
+            shared = await open_listeners(port)
         await serve_with_workers(
             serve,
-            listeners,
+            shared,
+            own_listeners=own,
             workers=workers,
             grace=grace,
             supervision=supervision,
@@ -93,6 +107,7 @@ async def serve_with_workers(
     listeners: Sequence[trio.SocketListener],
     *,
     workers: int,
+    own_listeners: Sequence[Sequence[trio.SocketListener]] = (),
     grace: float = 30.0,
     supervision: Supervision = DEFAULT_SUPERVISION,
     observer: Observer = log_events,
@@ -107,6 +122,7 @@ async def serve_with_workers(
         listeners: all workers accept from them. They are closed at the end, in any
             case.
         workers: as `run_workers`.
+        own_listeners: for each worker, from which it alone accepts. Likewise.
         grace: as `run_workers`.
         supervision: as `run_workers`.
         observer: as `run_workers`.
@@ -129,8 +145,9 @@ async def serve_with_workers(
     """
     check_target(serve)
     supervisor = Supervisor(
-        [sys.executable, "-m", "trio_tcp._workers", serve, sys.path[0]],
+        [sys.executable, "-m", "trio_tcp._workers", serve, *sys.path],
         listeners,
+        own_listeners=own_listeners,
         workers=workers,
         grace=grace,
         supervision=supervision,

@@ -50,6 +50,7 @@ class Supervisor:
         command: the program that each worker is. It must call `work`.
         listeners: all workers accept from them. They are closed at the end, in any
             case.
+        own_listeners: for each worker, from which it alone accepts. Likewise.
         workers: how many there are to be.
         grace: how long in seconds a drain lets connections finish.
         drain_delay: for how many seconds after the signal workers serve as before,
@@ -58,7 +59,7 @@ class Supervisor:
         observer: is told what happens to workers.
 
     Raises:
-        ValueError: ``workers`` is less than 1.
+        ValueError: ``workers`` is less than 1, or not the number of ``own_listeners``.
         RuntimeError: this system cannot hand descriptors down to a process (Windows).
     """
 
@@ -68,6 +69,7 @@ class Supervisor:
         listeners: Sequence[trio.SocketListener],
         *,
         workers: int,
+        own_listeners: Sequence[Sequence[trio.SocketListener]] = (),
         grace: float = 30.0,
         drain_delay: float = 0.0,
         supervision: Supervision = DEFAULT_SUPERVISION,
@@ -77,9 +79,12 @@ class Supervisor:
             raise RuntimeError("several workers need a system that hands sockets down")
         if workers < 1:
             raise ValueError(f"workers must be at least 1, not {workers}")
+        if own_listeners and len(own_listeners) != workers:
+            raise ValueError(f"{len(own_listeners)} own_listeners, {workers} workers")
         self._plan = Plan(
             command=command,
             listeners=listeners,
+            own_listeners=own_listeners,
             grace=grace,
             supervision=supervision,
             observer=observer,
@@ -189,10 +194,10 @@ class Supervisor:
         notify_systemd(f"STATUS=starting {self._size} workers")
         self._current = self._next(nursery)
         if await self._begin(self._current):
-            addresses = [address_of(one) for one in self._plan.listeners]
+            addresses = map(address_of, self._plan.all_listeners)
             self._notify(
                 SupervisorStarted(
-                    addresses=tuple(a for a in addresses if a is not None),
+                    addresses=tuple({a: None for a in addresses if a is not None}),
                     workers=self._size,
                 )
             )
@@ -272,7 +277,7 @@ class Supervisor:
     # Others --------------------------------------------------------------------------
 
     def _close_listeners(self) -> None:
-        for listener in self._plan.listeners:
+        for listener in self._plan.all_listeners:
             listener.socket.close()
 
     def _report_ready(self, status: str) -> None:

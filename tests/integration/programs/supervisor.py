@@ -32,6 +32,7 @@ try:
         options.get("port", 0),
         host="127.0.0.1",
         workers=options.get("workers", 2),
+        reuse_port=options.get("reuse_port", False),
         grace=options.get("grace", 30),
         supervision=trio_tcp.Supervision(
             startup=options.get("startup", 60),
