@@ -8,8 +8,8 @@ From the bottom to the top:
     What a run is to do, what came of it, and what is counted meanwhile.
 ``_asker``, ``_clients``, ``_load``
     The run: one connection, the tasks, and the whole.
-``_prepared``, ``_target``, ``_messages``, ``_descriptors``
-    What it needs: frames, connections, messages, and the system's leave.
+``_prepared``, ``_target``, ``_messages``, ``_descriptors``, ``_timer``
+    What it needs: frames, connections, messages, the system's leave, an exact clock.
 ``_processes``, ``_signals``
     A run of several processes, and one that is interrupted.
 ``_words``, ``_show``, ``_picture``, ``_progress``

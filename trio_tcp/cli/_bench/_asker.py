@@ -86,7 +86,7 @@ class Asker:
         raise trio_tcp.PeerClosed("the server has closed")
 
     def offer(self) -> None:
-        """Send as many requests as are due and may be in flight; wait for the others."""
+        """Send the requests that are due and may be in flight; wait for the others."""
         for _ in range(self._load.plan.in_flight):
             now = trio.current_time()
             due = self._take(now)
@@ -99,14 +99,14 @@ class Asker:
         """Send a request."""
         number, frame = next(self._frames)
         self._pending.append((due, now, number))
+        if self._unsent:
+            self._unsent.append(frame)
+            return
         try:
-            if self._unsent:
-                raise trio.WouldBlock
             self._connection.send_nowait(frame)
         except trio.WouldBlock:
             self._unsent.append(frame)
-            if len(self._unsent) == 1:
-                self._nursery.start_soon(self._send_unsent)
+            self._nursery.start_soon(self._send_unsent)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # as the receiving side is told, too
 

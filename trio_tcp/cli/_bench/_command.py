@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -30,6 +29,7 @@ from trio_tcp.cli._bench._result import Result, to_json
 from trio_tcp.cli._bench._show import show
 from trio_tcp.cli._bench._signals import run_until_signalled
 from trio_tcp.cli._bench._target import Target
+from trio_tcp.cli._bench._timer import open_timer
 from trio_tcp.cli._bench._words import headline, warnings_about
 from trio_tcp.cli._parameters import (
     CODEC,
@@ -64,7 +64,7 @@ class _Positive(click.FloatRange):
 
     def convert(
         self,
-        value: object,
+        value: Any,  # noqa: ANN401 - as click has it
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> float:
@@ -132,12 +132,19 @@ class _Options:
     type=click.Choice(NOTATIONS),
     help="How messages are written here; by default as is usual for the codec.",
 )
-@click.option("--message", "messages", multiple=True, help="Send this. May be repeated.")
 @click.option(
-    "--messages", "messages_file", type=READABLE, help="Send these, a line each, in turn."
+    "--message", "messages", multiple=True, help="Send this. May be repeated."
+)
+@click.option(
+    "--messages",
+    "messages_file",
+    type=READABLE,
+    help="Send these, a line each, in turn.",
 )
 @click.option("--size", help="Send so many random letters, as in 64KiB.")
-@click.option("--expect", help="What replies must be: same, /REGEX/, or @FILE, in turn.")
+@click.option(
+    "--expect", help="What replies must be: same, /REGEX/, or @FILE, in turn."
+)
 @click.option("-c", "--connections", type=COUNT, default=50, show_default=True)
 @click.option(
     "--in-flight",
@@ -163,7 +170,10 @@ class _Options:
 @click.option("--churn", is_flag=True, help="Open a connection for each request.")
 @click.option("--one-way", is_flag=True, help="Wait for no replies: there are none.")
 @click.option(
-    "-d", "--duration", type=_Positive(), help="Measure for so many seconds.  [default: 10]"
+    "-d",
+    "--duration",
+    type=_Positive(),
+    help="Measure for so many seconds.  [default: 10]",
 )
 @click.option("-n", "--requests", type=COUNT, help="Measure so many requests.")
 @click.option(
@@ -190,7 +200,7 @@ class _Options:
 @click.option("--svg", "svg_file", type=WRITABLE, help="Draw a picture of them there.")
 @click.option("--share", hidden=True)
 @client_tls_options
-def command(tls: ClientTls, **options: Any) -> int:  # noqa: ANN401 - as click passes them
+def command(tls: ClientTls, /, **options: Any) -> int:  # noqa: ANN401 - as click passes them
     """Put a server under load, and measure how long its replies take.
 
     Ctrl-C ends the run early, and shows what was measured so far.
@@ -207,7 +217,9 @@ def _plan(options: _Options) -> Plan:
     """
     mode = options.mode
     if options.connections < options.processes:
-        raise click.UsageError("Each of the --processes needs one of the --connections.")
+        raise click.UsageError(
+            "Each of the --processes needs one of the --connections."
+        )
     try:
         notation = notation_for(options.codec, options.notation)
     except ValueError as error:
@@ -243,14 +255,17 @@ def _run(options: _Options, tls: ClientTls, arguments: tuple[str, ...]) -> int:
         number, _, count = options.share.partition("/")
         return _run_share(target, share_of(plan, int(number), int(count)))
     allow_descriptors(math.ceil(options.connections / options.processes))
-    runner = (
-        Load(target, plan)
-        if options.processes == 1
-        else Children(arguments, options.processes)
-    )
     errors = Console(stderr=True)
     try:
-        with progress_bar(errors, plan.duration, plan.requests) as on_progress:
+        with (
+            open_timer() as sleep_until,
+            progress_bar(errors, plan.duration, plan.requests) as on_progress,
+        ):
+            runner = (
+                Load(target, plan, sleep_until=sleep_until)
+                if options.processes == 1
+                else Children(arguments, options.processes)
+            )
             result = run_until_signalled(runner, on_progress)
     except (trio_tcp.ConnectError, ChildError) as error:
         raise click.ClickException(f"{error}.") from error
@@ -262,7 +277,9 @@ def _run_share(target: Target, plan: Plan) -> int:
     """Do what a child does; see ``_processes.py``."""
     allow_descriptors(plan.connections)
     try:
-        result = run_until_signalled(Load(target, plan), report)
+        with open_timer() as sleep_until:
+            load = Load(target, plan, sleep_until=sleep_until)
+            result = run_until_signalled(load, report)
     except trio_tcp.ConnectError as error:
         report_failure(error)
         return 1

@@ -62,8 +62,8 @@ class Histogram:
         self.buckets.update(halves[UPPER_HALF])
         self.count += len(values)
         self.total += sum(values)
-        self.least = min(self.least, min(values))
-        self.greatest = max(self.greatest, max(values))
+        self.least = min(self.least, *values)
+        self.greatest = max(self.greatest, *values)
 
     def merge(self, other: Histogram) -> None:
         """Add what another has, as if its values had been added here."""

@@ -26,6 +26,7 @@ from trio_tcp.cli._bench._schedule import (
     uniform,
 )
 from trio_tcp.cli._bench._tally import Tally
+from trio_tcp.cli._bench._timer import SleepUntil
 
 if TYPE_CHECKING:
     from trio_tcp.cli._bench._asker import Asker, Connection
@@ -54,6 +55,7 @@ class Load:
     Args:
         connect: opens a connection, with the codec `Prepared`.
         plan: what to do.
+        sleep_until: waits until requests are due; used by one task at a time.
 
     Attributes:
         plan: likewise.
@@ -70,7 +72,13 @@ class Load:
 
     schedule: Schedule
 
-    def __init__(self, connect: Connect, plan: Plan) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        plan: Plan,
+        *,
+        sleep_until: SleepUntil = trio.sleep_until,
+    ) -> None:
         self.plan: Plan = plan
         self.tally: Tally = Tally(math.inf)
         self.frames: Iterator[tuple[int, bytes]] = itertools.cycle(
@@ -82,6 +90,7 @@ class Load:
         self.is_over: bool = False
         self.random: Random = Random(plan.seed)
         self._connect = connect
+        self._sleep_until = sleep_until
         self._scope = trio.CancelScope()
         self._end = math.inf
         self._unsent = 0
@@ -208,7 +217,7 @@ class Load:
             return due
         async with self._turn:
             while self.schedule.next_due < math.inf:
-                await trio.sleep_until(self.schedule.next_due)
+                await self._sleep_until(self.schedule.next_due)
                 due = self.schedule.take(trio.current_time())
                 if due is not None:
                     return due
@@ -231,7 +240,7 @@ class Load:
         """Send requests when they are due, as long as askers have room."""
         schedule, idle, tally = self.schedule, self.idle, self.tally
         while schedule.next_due < math.inf:
-            await trio.sleep_until(schedule.next_due)
+            await self._sleep_until(schedule.next_due)
             now = trio.current_time()
             while idle and (due := schedule.take(now)) is not None:
                 if due >= tally.begin:

@@ -76,7 +76,7 @@ def _description(result: Result) -> str:
 def _latency(latency: Histogram, uncorrected: Histogram | None) -> Iterator[str]:
     x, last = LEFT, _nines(_last_percent(latency.count))
     top = nice(latency.greatest)
-    yield f'<text class="soft" x="20" y="52">Latency by percentile</text>'
+    yield '<text class="soft" x="20" y="52">Latency by percentile</text>'
     if uncorrected is not None:
         yield from _legend(
             (("line", "from when it was due"), ("line base", "from when it was sent"))
@@ -110,9 +110,7 @@ def _curve(histogram: Histogram, last: float, top: float) -> list[Point]:
     places = [number / POINTS for number in range(POINTS + 1)]
     percents = [100 - 100 * 10 ** (-place * last) for place in places]
     values = histogram.percentiles(percents)
-    return [
-        (place, value / top) for place, value in zip(places, values, strict=True)
-    ]
+    return [(place, value / top) for place, value in zip(places, values, strict=True)]
 
 
 # Over time ----------------------------------------------------------------------------
@@ -126,7 +124,7 @@ def _rate(result: Result) -> Iterator[str]:
         points += [(begin, rate), (stretch.end, rate)]
         begin = stretch.end
     top = nice(max(rate for _, rate in points))
-    yield f'<text class="soft" x="20" y="308">Replies per second</text>'
+    yield '<text class="soft" x="20" y="308">Replies per second</text>'
     yield from _grid(TOPS[1], [f"{value:,.4g}" for value in _marks(top)])
     for number in range(GRID_LINES + 1):
         at = LEFT + number / GRID_LINES * PLOT_WIDTH

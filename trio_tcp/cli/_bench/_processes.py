@@ -7,6 +7,7 @@ one at its end. Whoever stops reading ends it thereby.
 from __future__ import annotations
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -47,9 +48,7 @@ def share_of(plan: Plan, number: int, processes: int) -> Plan:
     return attrs.evolve(
         plan,
         connections=int(part(plan.connections)),
-        requests=plan.requests
-        if plan.requests == float("inf")
-        else part(plan.requests),
+        requests=plan.requests if plan.requests == math.inf else part(plan.requests),
         rate=None if plan.rate is None else plan.rate / processes,
         connect_rate=plan.connect_rate / processes,
         seed=plan.seed + number,
@@ -112,6 +111,8 @@ class Children:
             await self._kill()  # noqa: ASYNC102 - shielded, and what is killed ends
         if self._failures:
             raise ChildError(self._failures[0])
+        if not self._latest:
+            raise ChildError("interrupted before anything was measured")
         return merged(list(self._latest.values()))
 
     def stop(self) -> None:
@@ -136,7 +137,7 @@ class Children:
             if len(self._latest) == len(self._commands):
                 on_progress(merged(list(self._latest.values())))
         status = await process.wait()
-        if number not in self._latest and not self._failures:
+        if number not in self._latest and not (self._failures or self._is_stopped):
             self._failures.append(f"a process ended with the status {status}")
         if self._failures:
             self.stop()

@@ -125,7 +125,7 @@ def merged(results: Sequence[Result]) -> Result:
         latency=_merged([result.latency for result in results]),
         uncorrected=_merged_or_none([result.uncorrected for result in results]),
         lateness=_merged_or_none([result.lateness for result in results]),
-        errors=sum((result.errors for result in results), Counter()),
+        errors=sum((result.errors for result in results), Counter[str]()),
         unanswered=sum(result.unanswered for result in results),
         unsent=sum(result.unsent for result in results),
         bytes_sent=sum(result.bytes_sent for result in results),

@@ -65,7 +65,9 @@ def _summary(result: Result) -> Table:
     busy = ", ".join(
         f"{cpu / seconds if seconds else 0:.0%}" for cpu in result.cpu_seconds
     )
-    table.add_row("measured for", seconds_words(seconds), f"this program: {busy} of a core")
+    table.add_row(
+        "measured for", seconds_words(seconds), f"this program: {busy} of a core"
+    )
     return table
 
 

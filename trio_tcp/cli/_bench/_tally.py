@@ -30,14 +30,14 @@ class Tally:
     """
 
     __slots__ = (
-        "all_lateness",
         "all_latencies",
+        "all_lateness",
         "all_uncorrected",
         "begin",
         "errors",
         "last_reply",
-        "lateness",
         "latencies",
+        "lateness",
         "over_time",
         "unanswered",
         "uncorrected",

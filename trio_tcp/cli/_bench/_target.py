@@ -78,9 +78,7 @@ class Target:
         return self._connect(host, self._address.port)
 
     @asynccontextmanager
-    async def _connect(
-        self, host: str, port: int
-    ) -> AsyncGenerator[Connection, None]:
+    async def _connect(self, host: str, port: int) -> AsyncGenerator[Connection, None]:
         async with trio_tcp.connect_tcp(
             self._host or host,
             port,

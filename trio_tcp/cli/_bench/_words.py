@@ -20,9 +20,7 @@ def seconds_words(seconds: float) -> str:
     """Write a time with three digits and the unit that fits."""
     if math.isnan(seconds):
         return "-"
-    for size, unit in UNITS:
-        if seconds >= size * 0.9995 or size == UNITS[-1][0]:
-            break
+    size, unit = next((u for u in UNITS if seconds >= u[0] * 0.9995), UNITS[-1])
     value = seconds / size
     digits = 2 if value < 9.995 else 1 if value < 99.95 else 0  # noqa: PLR2004 - three digits
     return f"{value:,.{digits}f} {unit}"
@@ -56,7 +54,9 @@ def warnings_about(result: Result) -> list[str]:
     """List the reasons not to believe the figures as they stand."""
     found: list[str] = []
     if result.ending == "lost":
-        found.append("The server went away, and did not come back: the run ended early.")
+        found.append(
+            "The server went away, and did not come back: the run ended early."
+        )
     if result.ending == "interrupted":
         found.append("The run was interrupted.")
     if result.was_too_slow:
@@ -84,7 +84,5 @@ def _about_lateness(lateness: Histogram, latency: Histogram) -> list[str]:
     late = lateness.percentile(50)
     if late < NOTICEABLE * latency.percentile(50):
         return []
-    return [
-        f"This program was late itself, by {seconds_words(late)} in the median: so much "
-        "of the latency is its own."
-    ]
+    words = seconds_words(late)
+    return [f"This program was late itself, by {words} in the median."]
