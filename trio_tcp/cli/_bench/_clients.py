@@ -60,11 +60,14 @@ async def pour(
     """
 
     async def use(connection: Connection) -> None:
+        faults: list[Exception] = []
         async with open_quiet_nursery() as nursery:
-            nursery.start_soon(_discard, connection)
+            nursery.start_soon(_discard, connection, faults, nursery.cancel_scope)
             with load.under_way():
                 await _pour_into(load, connection)
             nursery.cancel_scope.cancel()
+        if faults:
+            raise faults[0]
 
     await _keep_connected(load, use, task_status)
 
@@ -84,10 +87,21 @@ async def _pour_into(load: Load, connection: Connection) -> None:
     await connection.flush()
 
 
-async def _discard(connection: Connection) -> None:
-    """Receive whatever the server says, so that it is not kept from reading."""
-    while True:
-        await connection.receive()
+async def _discard(
+    connection: Connection, faults: list[Exception], scope: trio.CancelScope
+) -> None:
+    """Receive whatever the server says, so that it is not kept from reading.
+
+    How the connection ends is added to the faults, and the scope cancelled.
+    """
+    while not faults:
+        try:
+            await connection.receive()
+        except trio_tcp.MalformedMessageError:
+            pass  # nobody wants to know
+        except FAILURES as error:
+            faults.append(error)
+            scope.cancel()
 
 
 async def _keep_connected(

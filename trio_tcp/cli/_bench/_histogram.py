@@ -28,6 +28,9 @@ __all__ = ["RELATIVE_ERROR", "Histogram"]
 RELATIVE_ERROR: Final = 1 / 256 + 2**-23
 """Half of the width of a bucket, and what rounding to 32 bits may add to that."""
 
+SHORTEST: Final = 1e-9
+"""Seconds: where the scale of `Histogram.spread` begins, if it could begin at 0."""
+
 UPPER_HALF: Final = slice(sys.byteorder == "little", None, 2)
 """Of numbers of 32 bits that are seen as numbers of 16."""
 
@@ -123,7 +126,7 @@ class Histogram:
         """
         if not self.count:
             return []
-        low = max(self.least, sys.float_info.min)
+        low = max(self.least, SHORTEST)
         ratio = max(self.greatest / low, 1 + RELATIVE_ERROR) ** (1 / columns)
         counts = [0] * columns
         for bucket, count in self.buckets.items():
