@@ -368,6 +368,7 @@ async def test_a_server_that_does_not_read_is_not_waited_for_for_ever(
 @quickly
 async def test_connections_that_break_are_opened_again(net: VirtualNetwork) -> None:
     """What was in flight is counted, and the load goes on."""
+
     async def reset_at_the_third(connection: Connection) -> None:
         for _ in range(3):
             await connection.send(await connection.receive())

@@ -21,7 +21,9 @@ def drawn(one: Result, title: str = "title") -> ET.Element:
 
 def lines(root: ET.Element, style: str = "line") -> list[list[tuple[float, float]]]:
     """Return the points of the lines of one style; the legend's are not counted."""
-    paths = (path.attrib["d"] for path in root.iterfind(f".//{SVG}path[@class='{style}']"))
+    paths = (
+        path.attrib["d"] for path in root.iterfind(f".//{SVG}path[@class='{style}']")
+    )
     return [
         [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", path)]
         for path in paths
@@ -41,7 +43,8 @@ def test_an_open_loop_has_both_lines_and_the_corrected_one_is_above() -> None:
     [uncorrected] = lines(root, "line base")
     corrected, _ = lines(root)
     assert all(
-        above[1] <= below[1] for above, below in zip(corrected, uncorrected, strict=True)
+        above[1] <= below[1]
+        for above, below in zip(corrected, uncorrected, strict=True)
     )
     assert not lines(drawn(CLOSED), "line base")
 
