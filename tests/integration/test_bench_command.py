@@ -181,7 +181,7 @@ async def test_tls(nursery: trio.Nursery, tmp_path: Path) -> None:
         observer=lambda _: None,
     )
     server: trio_tcp.Server = await nursery.start(serve)
-    ca, _, _ = write_files(certificate(HOST, ADDRESS), tmp_path)
+    _, _, ca = write_files(certificate(HOST, ADDRESS), tmp_path)
     address = f"localhost:{server.port}"
     found = await measure(address, *HELLO, "--ca", ca, "-n", 50, "-c", 2)
     assert found["replies"] == 50

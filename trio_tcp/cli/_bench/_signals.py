@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -27,10 +27,6 @@ class Runner(Protocol):
         ...
 
 
-class _KilledError(Exception):
-    """A second signal has come; its number is the argument."""
-
-
 def run_until_signalled(
     runner: Runner, on_progress: Callable[[Result], None]
 ) -> Result:
@@ -40,25 +36,29 @@ def run_until_signalled(
         runner: what to run.
         on_progress: gets what was measured so far, now and then.
     """
-    try:
-        return trio.run(_run, runner, on_progress)
-    except _KilledError as killed:
-        [number] = killed.args
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-        raise AssertionError("unreachable") from None
+    outcome = trio.run(_run, runner, on_progress)
+    if isinstance(outcome, Result):
+        return outcome
+    signal.signal(outcome, signal.SIG_DFL)
+    os.kill(os.getpid(), outcome)
+    raise AssertionError("unreachable")
 
 
-async def _run(runner: Runner, on_progress: Callable[[Result], None]) -> Result:
+async def _run(
+    runner: Runner, on_progress: Callable[[Result], None]
+) -> Result | signal.Signals:
+    """Return the result, or the second signal."""
+    outcomes: list[Result | signal.Signals] = []
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with open_quiet_nursery() as nursery:
-            nursery.start_soon(_heed, signals, runner)
-            result = await runner.run(on_progress)
+
+            async def heed() -> None:
+                await anext(signals)
+                runner.stop()
+                outcomes.append(signal.Signals(await anext(signals)))
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(heed)
+            outcomes.append(await runner.run(on_progress))
             nursery.cancel_scope.cancel()
-    return result
-
-
-async def _heed(signals: AsyncIterator[int], runner: Runner) -> None:
-    await anext(signals)
-    runner.stop()
-    raise _KilledError(await anext(signals))
+    return outcomes[0]
