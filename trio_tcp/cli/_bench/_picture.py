@@ -29,6 +29,9 @@ tail is seen."""
 POINTS: Final = 200
 GRID_LINES: Final = 4
 
+ENDS: Final = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
+"""Where a scale may end, times a power of ten."""
+
 STYLE: Final = """
 .line { fill: none; stroke-width: 2; stroke: #0969da }
 .line.base { fill: none; stroke: #9a6700; stroke-dasharray: 5 3 }
@@ -125,7 +128,7 @@ def _rate(result: Result) -> Iterator[str]:
         begin = stretch.end
     top = nice(max(rate for _, rate in points))
     yield '<text class="soft" x="20" y="308">Replies per second</text>'
-    yield from _grid(TOPS[1], [f"{value:,.4g}" for value in _marks(top)])
+    yield from _grid(TOPS[1], [_number(value) for value in _marks(top)])
     for number in range(GRID_LINES + 1):
         at = LEFT + number / GRID_LINES * PLOT_WIDTH
         words = seconds_words(begin * number / GRID_LINES) if number else "0"
@@ -140,9 +143,13 @@ def _rate(result: Result) -> Iterator[str]:
 
 
 def nice(value: float) -> float:
-    """Return the next number that people count in: 1, 2 or 5 times a power of ten."""
+    """Return where a scale ends that has room for this: a number that divides well."""
     power = 10.0 ** math.floor(math.log10(value)) if value > 0 else 1.0
-    return next(n * power for n in (1, 2, 5, 10) if n * power >= value)
+    return next(n * power for n in ENDS if n * power >= value)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:,g}"
 
 
 def _marks(top: float) -> list[float]:

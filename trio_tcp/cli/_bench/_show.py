@@ -33,11 +33,14 @@ def show(result: Result, title: str, console: Console) -> None:
     console.print(Text(title, style="bold"))
     console.print(_summary(result))
     if result.latency.count:
-        console.print(_percentiles(result))
-        console.print(_histogram(result.latency))
+        console.print(
+            "", _percentiles(result), "", _histogram(result.latency), sep="\n"
+        )
     if result.errors:
-        console.print(_errors(result))
-    for warning in warnings_about(result):
+        console.print("", _errors(result), sep="\n")
+    if warnings := warnings_about(result):
+        console.print()
+    for warning in warnings:
         console.print(Text(f"! {warning}", style="yellow"))
 
 
