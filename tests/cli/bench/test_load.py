@@ -426,6 +426,34 @@ async def test_a_run_that_is_stopped_has_what_was_measured_so_far(
 
 
 @quickly
+async def test_a_run_that_is_stopped_while_it_connects_has_measured_nothing(
+    net: VirtualNetwork,
+) -> None:
+    async with serving(net, echo):
+        load = load_of(attrs.evolve(PLAN, connections=100, connect_rate=1.0))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(load.run)
+            await trio.sleep(3.0)
+            load.stop()
+            stopped = trio.current_time()
+        assert trio.current_time() == pytest.approx(stopped, abs=0.1)
+    assert load.result().ending == "interrupted"
+    assert load.result().replies == 0
+
+
+@quickly
+async def test_replies_of_the_last_requests_are_waited_for(
+    net: VirtualNetwork,
+) -> None:
+    """The slowest are not left out because they come when the time is over."""
+    async with serving(net, stalling(9.0, 12.0)):
+        result = await run(connections=2)
+    assert result.latency.greatest == pytest.approx(3.0, abs=0.1)
+    assert result.unanswered == 0
+    assert result.seconds == pytest.approx(12.0, abs=0.1)
+
+
+@quickly
 async def test_progress_is_told_while_it_runs(net: VirtualNetwork) -> None:
     seen: list[int] = []
     async with serving(net, echo):
