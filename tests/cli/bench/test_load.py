@@ -183,6 +183,7 @@ async def test_the_warm_up_does_not_count(net: VirtualNetwork) -> None:
     assert result.replies == 100
     assert result.latency.greatest == ROUND_TRIP
     assert sum(stretch.replies for stretch in result.over_time) == 100
+    assert result.bytes_sent == pytest.approx(100 * len("hello\n"), abs=len("hello\n"))
 
 
 @quickly
@@ -228,6 +229,20 @@ async def test_with_churn_each_request_has_its_own_connection(
 
 
 @quickly
+async def test_with_churn_a_slow_goodbye_is_no_late_reply(net: VirtualNetwork) -> None:
+    """The server closes later than a reply may come."""
+
+    async def linger(connection: Connection) -> None:
+        await echo(connection)
+        await trio.sleep(0.9)
+
+    async with serving(net, linger):
+        result = await run(mode="churn", requests=3, duration=math.inf, timeout=0.5)
+    assert result.errors == {}
+    assert result.latency.greatest == pytest.approx(4 * LATENCY, rel=0.01)
+
+
+@quickly
 async def test_in_one_direction_all_messages_arrive(net: VirtualNetwork) -> None:
     """They are counted when the connection takes them, and none is left behind."""
     received: list[str] = []
@@ -237,7 +252,12 @@ async def test_in_one_direction_all_messages_arrive(net: VirtualNetwork) -> None
 
     async with serving(net, swallow):
         result = await run(mode="one-way", rate=100.0, arrivals="uniform")
-    assert result.replies == len(received) == 1000
+        await net.settle()
+        assert result.replies == len(received) == 1000
+        large = (b"x" * 50_000 + b"\n",)
+        result = await run(mode="one-way", frames=large, requests=20, duration=math.inf)
+        await net.settle()
+        assert result.replies == len(received) - 1000 == 20
 
 
 @quickly
@@ -258,7 +278,7 @@ async def test_messages_are_sent_in_turn(net: VirtualNetwork) -> None:
 async def test_messages_for_which_there_is_no_room_keep_their_order(
     net: VirtualNetwork,
 ) -> None:
-    """Each is larger than what a connection queues; all replies are right."""
+    """More is in flight than both ends and the network hold, and all replies come."""
     lines = [letter * 60_000 for letter in "abcde"]
 
     def is_expected(number: int, reply: object) -> bool:
@@ -266,6 +286,7 @@ async def test_messages_for_which_there_is_no_room_keep_their_order(
 
     frames = tuple(f"{line}\n".encode() for line in lines)
     async with serving(net, echo):
+        net.set_links(latency=LATENCY, bandwidth=1e7)
         result = await run(
             frames=frames,
             in_flight=8,
@@ -376,10 +397,33 @@ async def test_connections_that_break_are_opened_again(net: VirtualNetwork) -> N
         connection.abort()
 
     async with serving(net, reset_at_the_third):
-        result = await run(requests=12, duration=math.inf)
-    assert result.replies == 9
-    assert result.errors["reset"] >= 2
-    assert result.unanswered == 3
+        for rate in (None, 50.0):
+            result = await run(requests=12, duration=math.inf, rate=rate)
+            assert result.replies == 9
+            assert result.errors["reset"] >= 2
+            assert result.unanswered == 3
+
+
+@quickly
+async def test_a_server_that_comes_back_each_time_is_not_given_up(
+    net: VirtualNetwork,
+) -> None:
+    """Two short breaks, far from each other, are no long one."""
+    start = trio.current_time()
+    breaks = [start + 1.0, start + 2 * LOST_SECONDS]
+
+    async def reset_at_times(connection: Connection) -> None:
+        async for line in connection:
+            if breaks and trio.current_time() > breaks[0]:
+                del breaks[0]
+                connection.abort()
+                return
+            await connection.send(line)
+
+    async with serving(net, reset_at_times):
+        result = await run(duration=3 * LOST_SECONDS, rate=10.0)
+    assert result.ending == "complete"
+    assert result.errors == {"reset": 2}
 
 
 @quickly

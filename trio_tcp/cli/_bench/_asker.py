@@ -4,6 +4,11 @@ A client that waits for a reply and sends the next request is, seen from the oth
 what a server is: something arrives, and something is sent for it. So it is driven by
 `trio_tcp.respond`, whose function is called where the bytes arrive: no task is woken
 for a reply, and several that came together are followed by one system call.
+
+But a server stops to read while its peer takes nothing of what it says, and where both
+ends do that, they wait for each other for ever. So where the requests in flight may be
+more than a connection queues, a task receives the replies, whatever becomes of the
+requests.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 import trio
 
 import trio_tcp
+from trio_tcp._outgoing import HIGH_WATER_BYTES
 from trio_tcp.cli._bench._failures import MALFORMED, TIMED_OUT, WRONG_REPLY
 
 if TYPE_CHECKING:
@@ -78,12 +84,24 @@ class Asker:
         self._load.askers.add(self)
         try:
             self.offer()
-            await trio_tcp.respond(self._on_reply, on_error=self._on_error)(
-                self._connection
-            )
+            if self._load.plan.bytes_in_flight < HIGH_WATER_BYTES:
+                respond = trio_tcp.respond(self._on_reply, on_error=self._on_error)
+                await respond(self._connection)
+            else:
+                await self._receive_all()
         finally:
             self._leave()
         raise trio_tcp.PeerClosed("the server has closed")
+
+    async def _receive_all(self) -> None:
+        connection = self._connection
+        while True:
+            try:
+                frame = self._on_reply(await connection.receive())
+            except trio_tcp.MalformedMessageError as error:
+                frame = self._on_error(error, None)
+            if frame is not None:
+                self._send_frame(frame)
 
     def offer(self) -> None:
         """Send the requests that are due and may be in flight; wait for the others."""
@@ -99,6 +117,9 @@ class Asker:
         """Send a request."""
         number, frame = next(self._frames)
         self._pending.append((due, now, number))
+        self._send_frame(frame)
+
+    def _send_frame(self, frame: bytes) -> None:
         if self._unsent:
             self._unsent.append(frame)
             return
@@ -137,9 +158,6 @@ class Asker:
         due = self._take(now)
         if due is None:
             self._wait(now)
-            return None
-        if self._unsent:
-            self.send(due, now)
             return None
         number, frame = next(self._frames)
         self._pending.append((due, now, number))

@@ -55,3 +55,8 @@ class Plan:
     requests: float = math.inf
     timeout: float = 10.0
     is_expected: Callable[[int, object], bool] = expect_anything
+
+    @property
+    def bytes_in_flight(self) -> int:
+        """How many bytes of requests may be in flight on one connection."""
+        return self.in_flight * max(map(len, self.frames))
