@@ -125,10 +125,10 @@ def stalling(begin: float, end: float) -> trio_tcp.Handler[str, str]:
 async def test_a_closed_loop_measures_the_round_trip(net: VirtualNetwork) -> None:
     """A connection that waits for each reply has as many as fit into the time."""
     async with serving(net, echo):
-        result = await run(connections=3)
+        result = await run(connections=3, duration=3.0)
     assert result.latency.percentiles([0, 50, 100]) == [ROUND_TRIP] * 3
     assert result.uncorrected is None
-    assert result.seconds == pytest.approx(10.0, rel=0.001)
+    assert result.seconds == pytest.approx(3.0, abs=0.01)
     assert result.replies_per_second == pytest.approx(3 / (2 * LATENCY), rel=0.01)
     assert result.is_good
 
@@ -290,11 +290,11 @@ async def test_messages_for_which_there_is_no_room_keep_their_order(
         result = await run(
             frames=frames,
             in_flight=8,
-            requests=200,
+            requests=40,
             duration=math.inf,
             is_expected=is_expected,
         )
-    assert result.replies == 200
+    assert result.replies == 40
     assert not result.errors
 
 
@@ -405,6 +405,22 @@ async def test_connections_that_break_are_opened_again(net: VirtualNetwork) -> N
 
 
 @quickly
+async def test_connections_that_end_while_nothing_is_due_cost_no_request(
+    net: VirtualNetwork,
+) -> None:
+    async def answer_once(connection: Connection) -> None:
+        await connection.send(await connection.receive())
+
+    async with serving(net, answer_once):
+        result = await run(
+            requests=10, duration=math.inf, rate=5.0, arrivals="uniform", connections=2
+        )
+    assert result.replies == 10
+    assert result.unanswered == 0
+    assert set(result.errors) == {"closed by the server"}
+
+
+@quickly
 async def test_a_server_that_comes_back_each_time_is_not_given_up(
     net: VirtualNetwork,
 ) -> None:
@@ -490,11 +506,11 @@ async def test_replies_of_the_last_requests_are_waited_for(
     net: VirtualNetwork,
 ) -> None:
     """The slowest are not left out because they come when the time is over."""
-    async with serving(net, stalling(9.0, 12.0)):
-        result = await run(connections=2)
+    async with serving(net, stalling(2.0, 5.0)):
+        result = await run(connections=2, duration=3.0)
     assert result.latency.greatest == pytest.approx(3.0, abs=0.1)
     assert result.unanswered == 0
-    assert result.seconds == pytest.approx(12.0, abs=0.1)
+    assert result.seconds == pytest.approx(5.0, abs=0.1)
 
 
 @quickly
