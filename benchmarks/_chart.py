@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 
 from benchmarks._figures import Figures
 from benchmarks._workloads import BASELINE, Workload
+from trio_tcp.cli._svg import svg
 
 __all__ = ["chart"]
 
@@ -22,20 +23,6 @@ _NAMES: Final = 150
 _BARS: Final = 190
 """How long the longest bar or whisker is."""
 
-# Colours by class and not by variables, which not every viewer of SVG knows.
-_STYLE: Final = """
-text { font: 12px system-ui, sans-serif; fill: #1f2328 }
-.paper { fill: #ffffff } .soft { fill: #59636e; font-size: 11px }
-.title { font-weight: 600 } .name { text-anchor: end }
-.ours { fill: #0969da } .base { fill: #9a6700 } .other { fill: #afb8c1 }
-.spread { stroke: #1f2328; fill: none }
-@media (prefers-color-scheme: dark) {
-  text { fill: #e6edf3 } .paper { fill: #161b22 } .soft { fill: #9198a1 }
-  .ours { fill: #4493f8 } .base { fill: #d29922 } .other { fill: #57606a }
-  .spread { stroke: #e6edf3 }
-}
-"""
-
 
 def chart(table: Mapping[Workload, Sequence[Figures]]) -> str:
     """Return the picture of all workloads that have figures."""
@@ -43,22 +30,16 @@ def chart(table: Mapping[Workload, Sequence[Figures]]) -> str:
     places, height = _places([len(rows) for _, rows in panels])
     width = 2 * _MARGIN + _COLUMNS * _PANEL
     words = ", ".join(workload.name for workload, _ in panels) or "nothing"
-    lines = [
-        '<svg xmlns="http://www.w3.org/2000/svg" role="img"',
-        'aria-labelledby="title description"',
-        f'viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
-        '<title id="title">Benchmarks</title>',
-        f'<desc id="description">Bars for each server under each workload: {words}.',
-        "The same figures are in the tables of the report.</desc>",
-        f"<style>{_STYLE}</style>",
-        f'<rect class="paper" width="{width}" height="{height}" rx="8"/>',
-        *_legend(),
-    ]
+    lines = [*_legend()]
     for (workload, rows), (x, y) in zip(panels, places, strict=True):
         lines.append(f'<g transform="translate({x} {y})">')
         lines += _panel(workload, rows)
         lines.append("</g>")
-    return "\n".join([*lines, "</svg>"]) + "\n"
+    description = (
+        f"Bars for each server under each workload: {words}. "
+        "The same figures are in the tables of the report."
+    )
+    return svg("Benchmarks", description, (width, height), lines)
 
 
 def _places(rows: Sequence[int]) -> tuple[list[tuple[int, int]], int]:

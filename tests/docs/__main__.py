@@ -1,4 +1,4 @@
-"""Draw the pictures on the pages anew: those that a program on the page draws."""
+"""Draw the pictures on the pages anew: those of programs there, and of real runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from contextlib import redirect_stdout
 from types import ModuleType
 
+from tests.docs.bench import draw_bench
 from tests.docs.page import PAGES
 
 
@@ -23,3 +24,4 @@ def draw_pictures() -> None:
 
 if __name__ == "__main__":
     draw_pictures()
+    draw_bench()

@@ -15,7 +15,7 @@ import click
 
 __all__ = ["run"]
 
-SUBCOMMANDS: Final = ("demo", "serve")
+SUBCOMMANDS: Final = ("demo", "serve", "connect", "proxy", "bench")
 
 
 @final
