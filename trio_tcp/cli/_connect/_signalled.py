@@ -1,0 +1,41 @@
+"""A program that a signal ends in order: the terminal as it was, the connection closed."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import trio
+
+from trio_tcp._nursery import open_quiet_nursery
+
+__all__ = ["KILLED", "run_until_signalled"]
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+KILLED: Final = 128
+"""A shell's exit code for a program that a signal has ended is this and its number."""
+
+
+async def run_until_signalled(run: Callable[[], Awaitable[int]]) -> int:
+    """Run something, and cancel it at the first signal. The second kills.
+
+    Returns:
+        What it returns, or what a shell makes of the signal.
+    """
+    code = 0
+    async with open_quiet_nursery() as nursery:
+
+        async def watch(task_status: trio.TaskStatus[None]) -> None:
+            nonlocal code
+            with trio.open_signal_receiver(*SIGNALS) as signals:
+                task_status.started()
+                number = await anext(signals)
+            code = KILLED + number
+            nursery.cancel_scope.cancel()
+
+        await nursery.start(watch)
+        code = await run()
+        nursery.cancel_scope.cancel()
+    return code
