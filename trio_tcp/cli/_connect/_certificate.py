@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Iterator
 
 from cryptography import x509
@@ -14,9 +14,7 @@ from trio_tcp.cli._parameters import escape
 __all__ = ["describe_tls"]
 
 
-def describe_tls(
-    tls: TlsInfo, belief: str | None, now: datetime.datetime
-) -> Iterator[str]:
+def describe_tls(tls: TlsInfo, belief: str | None, now: dt.datetime) -> Iterator[str]:
     """Yield the lines.
 
     Args:
@@ -39,7 +37,7 @@ def describe_tls(
     yield f"believed: {belief or checked}"
 
 
-def _describe(certificate: x509.Certificate, now: datetime.datetime) -> Iterator[str]:
+def _describe(certificate: x509.Certificate, now: dt.datetime) -> Iterator[str]:
     yield f"subject: {certificate.subject.rfc4514_string() or '(empty)'}"
     yield f"issuer: {certificate.issuer.rfc4514_string() or '(empty)'}"
     yield f"names: {', '.join(_names(certificate)) or '(none)'}"
@@ -61,9 +59,7 @@ def _names(certificate: x509.Certificate) -> list[str]:
     return names
 
 
-def _age(
-    begin: datetime.datetime, end: datetime.datetime, now: datetime.datetime
-) -> str:
+def _age(begin: dt.datetime, end: dt.datetime, now: dt.datetime) -> str:
     if now < begin:
         return f"not before {(begin - now).days + 1} days from now"
     if now > end:

@@ -86,7 +86,8 @@ class Commands:
         await self.say("nothing more is sent; /quit, or Ctrl-D again, leaves")
         return False
 
-    async def _help(self, _argument: str) -> bool:
+    async def do_help(self, _argument: str) -> bool:
+        """Show the commands."""
         usages = [command.usage for command in COMMANDS.values()]
         width = max(map(len, usages))
         await self.say(
@@ -96,12 +97,14 @@ class Commands:
         )
         return False
 
-    async def _hex(self, _argument: str) -> bool:
+    async def do_hex(self, _argument: str) -> bool:
+        """Show the bytes of messages, or no more."""
         self.view.dumps = not self.view.dumps
         await self.say(f"dumps of messages: {'on' if self.view.dumps else 'off'}")
         return False
 
-    async def _view(self, argument: str) -> bool:
+    async def do_view(self, argument: str) -> bool:
+        """Write messages in another notation."""
         try:
             self.conversation.notation = notation_for(self.conversation.codec, argument)
         except ValueError as error:
@@ -109,21 +112,25 @@ class Commands:
         await self.say(f"messages are written as {argument}")
         return False
 
-    async def _timing(self, argument: str) -> bool:
+    async def do_timing(self, argument: str) -> bool:
+        """Count times from elsewhere."""
         for timing in TIMINGS:
             if timing == argument:
                 self.view.timing = timing
                 return False
         raise RefusedError(f"/timing is one of {', '.join(TIMINGS)}")
 
-    async def _eof(self, _argument: str) -> bool:
+    async def do_eof(self, _argument: str) -> bool:
+        """Half-close."""
         return await self.end_input()
 
-    async def _abort(self, _argument: str) -> bool:
+    async def do_abort(self, _argument: str) -> bool:
+        """Reset the connection."""
         self.conversation.connection.abort()
         return True
 
-    async def _starttls(self, _argument: str) -> bool:
+    async def do_starttls(self, _argument: str) -> bool:
+        """Speak TLS."""
         if self.eof_sent:
             raise RefusedError("too late: nothing more can be sent")
         if self.conversation.connection.tls is not None:
@@ -131,7 +138,8 @@ class Commands:
         await self.start_tls()
         return False
 
-    async def _stats(self, _argument: str) -> bool:
+    async def do_stats(self, _argument: str) -> bool:
+        """Show the connection's counters."""
         figures = attrs.asdict(self.conversation.connection.statistics())
         width = max(map(len, figures))
         await self.say(
@@ -139,7 +147,8 @@ class Commands:
         )
         return False
 
-    async def _quit(self, argument: str) -> bool:
+    async def do_quit(self, argument: str) -> bool:
+        """Leave, perhaps with a reason."""
         self.farewell = argument
         return True
 
@@ -147,18 +156,18 @@ class Commands:
 COMMANDS: Final[dict[str, _Command]] = {
     command.usage.partition(" ")[0]: command
     for command in (
-        _Command("/help", "show this", Commands._help),
-        _Command("/hex", "show the bytes of each message, or no more", Commands._hex),
-        _Command("/view NOTATION", "write messages so from now on", Commands._view),
+        _Command("/help", "show this", Commands.do_help),
+        _Command("/hex", "show the bytes of each message, or no more", Commands.do_hex),
+        _Command("/view NOTATION", "write messages so from now on", Commands.do_view),
         _Command(
             "/timing FROM", "time since start, request; or none", Commands._timing
         ),
-        _Command("/stats", "count messages and bytes", Commands._stats),
-        _Command("/starttls", "speak TLS from here on", Commands._starttls),
-        _Command("/eof", "send no more, go on receiving: half-close", Commands._eof),
-        _Command("/close [REASON]", "close gracefully, and say why", Commands._quit),
-        _Command("/quit", "the same", Commands._quit),
-        _Command(ABORT, "close at once, with a reset", Commands._abort),
+        _Command("/stats", "count messages and bytes", Commands.do_stats),
+        _Command("/starttls", "speak TLS from here on", Commands.do_starttls),
+        _Command("/eof", "send no more, go on receiving: half-close", Commands.do_eof),
+        _Command("/close [REASON]", "close gracefully, and say why", Commands.do_quit),
+        _Command("/quit", "the same", Commands.do_quit),
+        _Command(ABORT, "close at once, with a reset", Commands.do_abort),
     )
 }
 

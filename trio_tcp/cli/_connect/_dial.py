@@ -16,14 +16,34 @@ from trio_tcp.cli._connect._conversation import FrameConnection
 from trio_tcp.cli._connect._frames import Frames
 from trio_tcp.cli._parameters import ClientTls, ConnectAddress, HostAddress, escape
 
-__all__ = ["Disbelieved", "dial", "encrypt", "find_belief"]
+__all__ = ["Disbelieved", "NamelessError", "dial", "encrypt", "find_belief"]
 
 PATIENT: Final = Timeouts(idle=math.inf, message=math.inf, write=math.inf, linger=1)
-"""A person at a keyboard waits as long as it takes: perhaps for another at a debugger."""
+"""A person at a keyboard waits as long as it takes, as for somebody at a debugger."""
 
 
 class Disbelieved(trio_tcp.TrioTcpError):
-    """The server's certificate was not believed; ``str()`` says why, and what to do."""
+    """The server's certificate is not to be believed.
+
+    Attributes:
+        whose: the name that was checked.
+        doubt: why.
+    """
+
+    def __init__(self, whose: str, doubt: str) -> None:
+        super().__init__(whose, doubt)
+        self.whose = whose
+        self.doubt = doubt
+
+    def __str__(self) -> str:
+        return (
+            f"the certificate of {self.whose} is not to be believed: {self.doubt}. "
+            "Believe who has signed it with --ca FILE, or anybody with --insecure"
+        )
+
+
+class NamelessError(trio_tcp.TrioTcpError):
+    """There is no name that a certificate could be checked for."""
 
 
 def _ignore(_event: Event, /) -> None:
@@ -69,12 +89,12 @@ async def encrypt(
         Disbelieved: the server's certificate is nothing to believe.
         trio_tcp.TlsHandshakeError: TLS could not be agreed on.
         trio_tcp.PeerTooSlowError: nor in time.
-        ValueError: a Unix socket has no name that a certificate could be checked for.
+        NamelessError: nothing was done, as this is a Unix socket.
     """
     context = tls.context or ssl.create_default_context()
     hostname = _hostname(address, tls)
     if context.check_hostname and hostname is None:
-        raise ValueError(
+        raise NamelessError(
             "a Unix socket has no name to check a certificate for: give --server-name"
         )
     try:
@@ -82,10 +102,7 @@ async def encrypt(
     except trio_tcp.TlsHandshakeError as error:
         if (doubt := _doubt(error)) is None:
             raise
-        raise Disbelieved(
-            f"the certificate of {hostname or address} is not to be believed: {doubt}. "
-            "Believe who has signed it with --ca FILE, or anybody with --insecure"
-        ) from error
+        raise Disbelieved(hostname or str(address), doubt) from error
 
 
 async def find_belief(
@@ -111,8 +128,7 @@ async def find_belief(
         try:
             await encrypt(connection, address, checking)
         except Disbelieved as error:
-            assert isinstance(error.__cause__, trio_tcp.TlsHandshakeError)
-            return f"no: {_doubt(error.__cause__)}"
+            return f"no: {error.doubt}"
     return "yes"
 
 

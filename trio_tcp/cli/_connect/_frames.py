@@ -1,7 +1,7 @@
 """Messages together with the bytes that carried them.
 
-A codec as it is says what a message means. Who looks at a protocol from outside wants to
-see what was on the wire, too: above all where it was no message.
+A codec as it is says what a message means. Who looks at a protocol from outside wants
+to see what was on the wire, too: above all where it was no message.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Frame:
 class Frames(codecs.Codec[Frame, bytes]):
     """Another codec's messages, with their bytes.
 
-    What is sent is encoded already. What is received and is no message is a frame of its
-    own: a malformed one, what broke the framing, what the peer left unfinished. After
-    the last two the connection ends, with the same error as it would without this.
+    What is sent is encoded already. What is received and is no message is a frame, too:
+    a malformed one, what broke the framing, what the peer left unfinished. After the
+    last two the connection ends, with the same error as it would without this.
 
     Args:
         codec: the codec of the protocol.

@@ -17,9 +17,9 @@ MAX_BYTES: Final = 1 << 20
 def open_history() -> History:
     """Return the history of this user; without a file if there can be none.
 
-    It lies where the XDG Base Directory Specification has what is to persist between
-    runs and is no document: in ``$XDG_STATE_HOME``, or ``~/.local/state``. Passwords are
-    typed, too, so its mode is 0600.
+    It is where the XDG Base Directory Specification has what is to persist between
+    runs and is no document: in ``$XDG_STATE_HOME``, or ``~/.local/state``. Passwords
+    are typed, too, so its mode is 0600.
     """
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     path = Path(state, "trio-tcp", "connect_history").expanduser()

@@ -1,8 +1,9 @@
 """A conversation at the terminal.
 
-Three tasks. One listens, and shows what comes. One reads what is typed, and one does it,
-line by line in order: messages are sent, and commands are run. Only ``/abort`` is done
-before its turn, as it is for when the line before it waits for a peer that does not read.
+Three tasks. One listens, and shows what comes. One reads what is typed, and one does
+it, line by line in order: messages are sent, and commands are run. Only ``/abort`` is
+done before its turn, as it is for when the line before it waits for a peer that does
+not read.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import trio_tcp
 from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp.cli._connect._commands import ABORT, Commands, RefusedError
 from trio_tcp.cli._connect._conversation import Conversation, Entry
+from trio_tcp.cli._connect._dial import NamelessError
 from trio_tcp.cli._connect._terminal import Fragments, Terminal
 from trio_tcp.cli._connect._view import View, notice, warning
 
@@ -84,7 +86,7 @@ class Interactive:
             if self._upgraded is not None:
                 try:
                     await self.say(*await self._upgrade())
-                except ValueError as error:
+                except NamelessError as error:
                     await self._warn(error)
                 self._upgraded.set()
 

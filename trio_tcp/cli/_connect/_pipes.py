@@ -8,13 +8,13 @@ has, something without blocking. Files are always ready, and cannot be waited fo
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections import deque
 from contextlib import suppress
-from typing import Final
+from typing import Final, final
 
 import trio
 
-__all__ = ["read_lines", "write_all"]
+__all__ = ["LineReader", "write_all"]
 
 CHUNK: Final = 1 << 16
 
@@ -25,27 +25,49 @@ MAX_LINE: Final = 64 << 20
 """Bytes: four times the largest message that a codec takes unless it is told to."""
 
 
-async def read_lines(descriptor: int) -> AsyncIterator[str]:
-    """Yield the lines of a pipe, a file, or a terminal, without their ends.
+@final
+class LineReader:
+    r"""The lines of a pipe, a file, or a terminal, without their ends: ``async for``.
 
-    The last one may have none. Only ``\\n`` ends a line, and a ``\\r`` before it.
+    The last one may have no end. A ``\n`` ends a line, and a ``\r`` before it.
+
+    Args:
+        descriptor: to read from; it stays open.
 
     Raises:
         ValueError: a line is no UTF-8, or too long.
+
+    Cancellation:
+        Loses nothing.
     """
-    pieces: list[bytes] = []
-    size = 0
-    while chunk := await _read(descriptor):
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._whole: deque[bytes] = deque()
+        self._pieces: list[bytes] = []  # of the line that has no end yet
+        self._ended = False
+
+    def __aiter__(self) -> LineReader:
+        return self
+
+    async def __anext__(self) -> str:
+        """Wait for the next line."""
+        while not self._whole:
+            if self._ended:
+                raise StopAsyncIteration
+            self._take(await _read(self._descriptor))
+        return _text(self._whole.popleft())
+
+    def _take(self, chunk: bytes) -> None:
         first, *others = chunk.split(b"\n")
-        pieces.append(first)
-        size += len(first)
-        if size > MAX_LINE:
+        self._pieces.append(first)
+        if sum(map(len, self._pieces)) > MAX_LINE:
             raise ValueError(f"a line has more than {MAX_LINE} bytes")
-        for line in others:
-            yield _text(b"".join(pieces))
-            pieces, size = [line], len(line)
-    if size:
-        yield _text(b"".join(pieces))
+        self._ended = not chunk
+        if others or self._ended:
+            line = b"".join(self._pieces)
+            self._whole.extend((line, *others[:-1]) if others or line else ())
+            self._pieces = others[-1:]
 
 
 def _text(line: bytes) -> str:

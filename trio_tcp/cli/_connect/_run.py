@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from trio_tcp.cli._connect._conversation import Conversation, FrameConnection, N
 from trio_tcp.cli._connect._dial import dial, encrypt, find_belief
 from trio_tcp.cli._connect._frames import Frames
 from trio_tcp.cli._connect._interactive import Interactive
-from trio_tcp.cli._connect._pipes import read_lines, write_all
+from trio_tcp.cli._connect._pipes import LineReader, write_all
 from trio_tcp.cli._connect._plain import Form, Plain
 from trio_tcp.cli._connect._play import DiffersError, play
 from trio_tcp.cli._connect._script import Step
@@ -95,7 +95,7 @@ class Piped:
         """Talk; return whether all was well."""
         plain = Plain(
             conversation,
-            read_lines(STDIN),
+            LineReader(STDIN),
             partial(write_all, STDOUT),
             self.form,
             _complain,
@@ -157,7 +157,7 @@ async def talk(
         return await _talk(target, mode, tell, note)
     except BrokenPipeError:
         return KILLED + signal.SIGPIPE
-    except (trio_tcp.TrioTcpError, ValueError) as error:
+    except trio_tcp.TrioTcpError as error:
         raise click.ClickException(escape(str(error))) from error
 
 
@@ -187,7 +187,7 @@ async def _encrypt(
     """Speak TLS from here on; return lines that describe it."""
     await encrypt(connection, target.address, target.tls)
     assert connection.tls is not None
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return list(describe_tls(connection.tls, belief, now))
 
 

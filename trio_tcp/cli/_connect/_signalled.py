@@ -1,4 +1,4 @@
-"""A program that a signal ends in order: the terminal as it was, the connection closed."""
+"""A program that a signal ends in order, with the terminal as it was before."""
 
 from __future__ import annotations
 
@@ -27,15 +27,14 @@ async def run_until_signalled(run: Callable[[], Awaitable[int]]) -> int:
     code = 0
     async with open_quiet_nursery() as nursery:
 
-        async def watch(task_status: trio.TaskStatus[None]) -> None:
+        async def watch() -> None:
             nonlocal code
             with trio.open_signal_receiver(*SIGNALS) as signals:
-                task_status.started()
                 number = await anext(signals)
             code = KILLED + number
             nursery.cancel_scope.cancel()
 
-        await nursery.start(watch)
+        nursery.start_soon(watch)
         code = await run()
         nursery.cancel_scope.cancel()
     return code

@@ -1,11 +1,11 @@
 """A line that is being typed, and everything else above it.
 
 prompt-toolkit knows how to edit a line, and how to print above it without breaking it.
-It runs on asyncio. So it gets a thread with an event loop of its own, for as long as the
-terminal is needed: lines come out of it through `trio.lowlevel.TrioToken`, and what is to
-be shown goes in through ``call_soon_threadsafe``. The two loops wait for each other only
-one way: whoever shows something waits until it is shown, so a terminal that does not keep
-up (Ctrl-S) stops the reading of messages, and nothing piles up.
+It runs on asyncio. So it gets a thread with an event loop of its own, for as long as
+the terminal is needed: lines come out of it through `trio.lowlevel.TrioToken`, and what
+is to be shown goes in through ``call_soon_threadsafe``. The two loops wait for each
+other only one way: whoever shows something waits until it is shown, so a terminal that
+does not keep up (Ctrl-S) stops the reading of messages, and nothing piles up.
 """
 
 from __future__ import annotations

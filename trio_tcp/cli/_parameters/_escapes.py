@@ -46,12 +46,12 @@ def escape(text: str) -> str:
 
 
 def escape_text(text: str) -> str:
-    r"""Write the same, and a backslash as ``\\\\``: for `unescape_text`."""
+    r"""Write the same, and a backslash as ``\\``: for `unescape_text`."""
     return escape(text.replace("\\", r"\\"))
 
 
 def unescape_text(text: str) -> str:
-    r"""Read ``\n``, ``\xff``, ``\u20ac``, ``\\\\`` as the characters that Python reads there.
+    r"""Read escapes, ``\n``, ``\xff``, ``\u20ac`` and ``\\``, as Python does in a `str`.
 
     Raises:
         ValueError: an escape is unknown or not finished.
