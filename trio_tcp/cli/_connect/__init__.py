@@ -8,6 +8,7 @@ the terminal, `_plain` through pipes, `_play` as a script has it. All three hold
 from __future__ import annotations
 
 import math
+import signal
 import sys
 from contextlib import nullcontext
 from functools import partial
@@ -25,7 +26,7 @@ from trio_tcp.cli._connect._plain import as_json, as_text
 from trio_tcp.cli._connect._record import open_record
 from trio_tcp.cli._connect._run import AtTerminal, Mode, Piped, Scripted, Target, talk
 from trio_tcp.cli._connect._script import parse_script, script_notation
-from trio_tcp.cli._connect._signalled import run_until_signalled
+from trio_tcp.cli._connect._signalled import KILLED, run_until_signalled
 from trio_tcp.cli._connect._view import TIMINGS, Timing, View
 from trio_tcp.cli._parameters import (
     CODEC,
@@ -146,7 +147,10 @@ def command(
     )
     with recording or nullcontext(ignore) as note:
         run = partial(talk, target, mode, _tell_nothing if quiet else tell, note)
-        return trio.run(run_until_signalled, run)
+        code: int = trio.run(run_until_signalled, run)
+    if code > KILLED:
+        tell(f"ended by {signal.Signals(code - KILLED).name}; exit code {code}")
+    return code
 
 
 def _tell(file: TextIO, line: str) -> None:

@@ -160,7 +160,7 @@ COMMANDS: Final[dict[str, _Command]] = {
         _Command("/hex", "show the bytes of each message, or no more", Commands.do_hex),
         _Command("/view NOTATION", "write messages so from now on", Commands.do_view),
         _Command(
-            "/timing FROM", "time since start, request; or none", Commands._timing
+            "/timing FROM", "time since start, request; or none", Commands.do_timing
         ),
         _Command("/stats", "count messages and bytes", Commands.do_stats),
         _Command("/starttls", "speak TLS from here on", Commands.do_starttls),

@@ -24,7 +24,7 @@ CLEAN: Final = frozenset({CloseReason.PEER_CLOSED, CloseReason.CLOSED})
 """Ends that are nobody's fault."""
 
 MAX_AT_ONCE: Final = 100
-"""Messages that are shown together: enough that a terminal keeps up with a fast peer."""
+"""Messages that are shown together, so that a terminal keeps up with a fast peer."""
 
 
 @attrs.frozen(kw_only=True)
@@ -36,7 +36,7 @@ class Entry:
         time: when, in seconds since 1970.
         seconds: from the beginning of the conversation to this message.
         since_request: seconds since this side's last message; None before the first.
-        text: the message as people write it; for a malformed one, what is wrong with it.
+        text: the message as people write it; if malformed, what is wrong with it.
         notation: how it is written: the name of a `Notation`.
         frame: the message itself, and its bytes.
     """
@@ -204,8 +204,8 @@ class Conversation:
         figures = connection.statistics()
         error = connection.close_error
         why = f": {escape(str(error))}" if error and reason not in CLEAN else ""
-        return (
-            f"{reason.value}{why} (after {trio.current_time() - self._began:.3f} s; "
-            f"{figures.messages_sent:,} sent, {figures.messages_received:,} received)",
-            reason in CLEAN,
+        length = trio.current_time() - self._began
+        counts = (
+            f"{figures.messages_sent:,} sent, {figures.messages_received:,} received"
         )
+        return f"{reason.value}{why} (after {length:.3f} s; {counts})", reason in CLEAN

@@ -34,8 +34,8 @@ def as_json(entry: Entry) -> str:
     """Return an object in one line.
 
     Its ``time`` is in seconds since 1970, ``seconds`` since the connection began, and
-    ``size`` is in bytes on the wire. A message is in ``message``, as people write it, or,
-    where that is JSON, as it is. What was no message has ``error`` instead, and
+    ``size`` is in bytes on the wire. A message is in ``message``, as people write it,
+    or, where that is JSON, as it is. What was no message has ``error`` instead, and
     ``bytes``, in hexadecimal.
     """
     record: dict[str, object] = {

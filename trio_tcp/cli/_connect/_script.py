@@ -88,7 +88,7 @@ Step: TypeAlias = Send | SendEnd | Expect | Match | ExpectEnd
 def script_notation(codec: codecs.Codec[Any, Any], name: str | None) -> Notation:
     """Return how a script of a codec's messages is written.
 
-    As elsewhere, but that text has escapes: in a file it must be certain what a line is.
+    As elsewhere, but text has escapes: in a file it must be certain what a line is.
 
     Raises:
         ValueError: as `notation_for`.

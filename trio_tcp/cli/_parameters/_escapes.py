@@ -51,7 +51,7 @@ def escape_text(text: str) -> str:
 
 
 def unescape_text(text: str) -> str:
-    r"""Read escapes, ``\n``, ``\xff``, ``\u20ac`` and ``\\``, as Python does in a `str`.
+    r"""Read ``\n``, ``\xff``, ``\u20ac``, ``\\`` as Python does in a `str`.
 
     Raises:
         ValueError: an escape is unknown or not finished.
