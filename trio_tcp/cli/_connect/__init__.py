@@ -48,8 +48,8 @@ Otherwise each line of standard input is a message, and each message is a line o
 standard output; at the end of the input the connection is half-closed, and read to its
 end.
 
-Exit codes: 0 if both sides have ended in order and all was as a script has it, 1 if not,
-2 for wrong usage, 128 and its number if a signal has ended it.
+Exit codes: 0 if both sides have ended in order, and all was as a script has it;
+1 if not; 2 for wrong usage; 128 and its number if a signal has ended it.
 """
 
 

@@ -170,7 +170,12 @@ class Terminal:
                 )
             )
         )
-        printing.add_done_callback(lambda _: self._token.run_sync_soon(done.set))
+        printing.add_done_callback(partial(self._printed, done))
+
+    def _printed(self, done: trio.Event, printing: asyncio.Future[None]) -> None:
+        if not printing.cancelled():
+            printing.exception()  # a terminal that is gone: the prompt finds out
+        self._token.run_sync_soon(done.set)
 
 
 def _key_bindings() -> KeyBindings:
