@@ -84,7 +84,9 @@ async def echo(peer: Any) -> None:  # noqa: ANN401 - of any codec
 
 
 async def piped(
-    texts: Iterable[str], codec: codecs.Codec[Any, Any] | None = None, form: Form = as_text
+    texts: Iterable[str],
+    codec: codecs.Codec[Any, Any] | None = None,
+    form: Form = as_text,
 ) -> tuple[Plain, Output]:
     """Send lines to a peer that echoes."""
     output = Output()
@@ -223,7 +225,8 @@ async def test_a_pipe_that_nobody_empties_stops_the_receiving() -> None:
         conversation.connection.abort()
 
 
-async def test_nobody_reading_the_output_is_an_error_of_its_own() -> None:
+@pytest.mark.parametrize("form", [as_text, as_json])
+async def test_nobody_reading_the_output_is_an_error_of_its_own(form: Form) -> None:
     """The command makes the exit code of SIGPIPE of it."""
 
     async def broken(_data: bytes) -> None:
@@ -232,7 +235,7 @@ async def test_nobody_reading_the_output_is_an_error_of_its_own() -> None:
 
     async with talking() as (conversation, peer):
         await peer.send("hello")
-        session = plain(conversation, Output(), Input())
+        session = plain(conversation, Output(), Input("hi"), form=form)
         session.write = broken
         with pytest.raises(BrokenPipeError):
             await session.run()

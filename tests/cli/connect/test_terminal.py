@@ -4,6 +4,7 @@ import pytest
 import trio
 
 from tests.cli.connect.screen import CTRL_C, CTRL_D, ENTER, TAB, open_screen
+from trio_tcp.cli._connect._terminal import Terminal
 
 BRACKETED = "\x1b[200~{}\x1b[201~"
 
@@ -80,21 +81,26 @@ async def test_a_terminal_that_is_closed_is_the_end() -> None:
 
 async def test_an_exception_leaves_no_thread_behind() -> None:
     """It leaves as itself, in the middle of a line, too."""
+    used: list[Terminal] = []
     with pytest.raises(KeyError, match="mine"):
         async with open_screen() as (terminal, screen):
+            used.append(terminal)
             screen.types("half a line")
             await screen.shows("half a line")
             raise KeyError("mine")
-    assert terminal._loop.is_closed()
+    assert used[0]._loop.is_closed()
 
 
 async def test_cancellation_ends_the_prompt() -> None:
     """Whatever it waits for."""
-    with trio.move_on_after(0.05) as scope:
+    used: list[Terminal] = []
+    with trio.CancelScope() as scope:
         async with open_screen() as (terminal, _):
+            used.append(terminal)
+            scope.cancel()
             await terminal.read_line()
     assert scope.cancelled_caught
-    assert terminal._loop.is_closed()
+    assert used[0]._loop.is_closed()
 
 
 async def test_nothing_that_is_shown_controls_the_terminal() -> None:

@@ -11,7 +11,7 @@ import attrs
 import trio
 
 import trio_tcp
-from trio_tcp._nursery import open_quiet_nursery
+from trio_tcp._nursery import ungrouped
 from trio_tcp.cli._connect._conversation import Conversation, Entry
 
 __all__ = ["Form", "Plain", "as_json", "as_text"]
@@ -90,12 +90,13 @@ class Plain:
         Cancellation:
             Leaves the connection to whoever has opened it.
         """
-        async with open_quiet_nursery() as nursery:
-            nursery.start_soon(self._send, nursery.cancel_scope)
-            with suppress(trio_tcp.ConnectionFault):  # the connection keeps it
-                while True:
-                    await self._print(*await self.conversation.receive())
-            nursery.cancel_scope.cancel()
+        with ungrouped():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._send, nursery.cancel_scope)
+                with suppress(trio_tcp.ConnectionFault):  # the connection keeps it
+                    while True:
+                        await self._print(*await self.conversation.receive())
+                nursery.cancel_scope.cancel()
 
     async def _send(self, scope: trio.CancelScope) -> None:
         with suppress(trio_tcp.ConnectionFault):  # who receives meets the same
