@@ -8,8 +8,8 @@ the terminal, `_plain` through pipes, `_play` as a script has it. All three hold
 from __future__ import annotations
 
 import math
-import signal
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from trio_tcp.cli._connect._plain import as_json, as_text
 from trio_tcp.cli._connect._record import open_record
 from trio_tcp.cli._connect._run import AtTerminal, Mode, Piped, Scripted, Target, talk
 from trio_tcp.cli._connect._script import parse_script, script_notation
-from trio_tcp.cli._connect._signalled import KILLED, run_until_signalled
+from trio_tcp.cli._connect._signalled import run_until_signalled
 from trio_tcp.cli._connect._view import TIMINGS, Timing, View
 from trio_tcp.cli._parameters import (
     CODEC,
@@ -119,7 +119,7 @@ def command(
 ) -> int:
     """Choose how to talk, and talk."""
     mode: Mode
-    tell = partial(_tell, sys.stderr)
+    tell: Callable[[str], None] = partial(_tell, sys.stderr)
     try:
         written = notation_for(codec, notation)
         in_script = script_notation(codec, notation)
@@ -138,6 +138,8 @@ def command(
         recording = open_record(record, in_script) if record else None
     except OSError as error:
         raise click.UsageError(f"--record: {error}.") from error
+    if quiet:
+        tell = _tell_nothing
     target = Target(
         address=address,
         codec=codec,
@@ -146,11 +148,8 @@ def command(
         tls_at_once=tls.context is not None and not starttls,
     )
     with recording or nullcontext(ignore) as note:
-        run = partial(talk, target, mode, _tell_nothing if quiet else tell, note)
-        code: int = trio.run(run_until_signalled, run)
-    if code > KILLED:
-        tell(f"ended by {signal.Signals(code - KILLED).name}; exit code {code}")
-    return code
+        run = partial(talk, target, mode, tell, note)
+        return trio.run(run_until_signalled, run, tell)
 
 
 def _tell(file: TextIO, line: str) -> None:

@@ -126,8 +126,14 @@ class Conversation:
         Cancellation:
             Nothing is sent.
         """
-        await self.connection.send(frame.data)
-        return self._sent(frame)
+        await trio.lowlevel.checkpoint()
+        # Not `Connection.send`: an answer could be there before it returns, and be
+        # noted before what it answers.
+        while True:
+            try:
+                return self.send_nowait(frame)
+            except trio.WouldBlock:
+                await self.connection.flush()
 
     def send_nowait(self, frame: Frame) -> Entry:
         """Send if there is room right now.
@@ -137,12 +143,14 @@ class Conversation:
             trio_tcp.ConnectionFault: as `Connection.send`.
         """
         self.connection.send_nowait(frame.data)
-        return self._sent(frame)
+        entry = self._entry("sent", frame)
+        self._last_request = trio.current_time()
+        return entry
 
     async def send_eof(self) -> None:
         """Say that no more messages follow: see `Connection.send_eof`."""
+        self._note(End("sent"))  # first, for the same reason
         await self.connection.send_eof()
-        self._note(End("sent"))
 
     async def receive(self) -> list[Entry]:
         """Wait for a message; return it, and some that have come with it.
@@ -173,11 +181,6 @@ class Conversation:
         except trio_tcp.PeerClosed:
             self._note(End("received"))
             raise
-
-    def _sent(self, frame: Frame) -> Entry:
-        entry = self._entry("sent", frame)
-        self._last_request = trio.current_time()
-        return entry
 
     def _entry(self, direction: Direction, frame: Frame) -> Entry:
         now, last = trio.current_time(), self._last_request

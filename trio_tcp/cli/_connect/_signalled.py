@@ -18,23 +18,32 @@ KILLED: Final = 128
 """A shell's exit code for a program that a signal has ended is this and its number."""
 
 
-async def run_until_signalled(run: Callable[[], Awaitable[int]]) -> int:
+async def run_until_signalled(
+    run: Callable[[], Awaitable[int]], tell: Callable[[str], None]
+) -> int:
     """Run something, and cancel it at the first signal. The second kills.
+
+    Args:
+        run: what is to be run.
+        tell: shows a line: which signal it was.
 
     Returns:
         What it returns, or what a shell makes of the signal.
     """
-    code = 0
+    number = 0
+    code: int | None = None
     async with open_quiet_nursery() as nursery:
 
         async def watch() -> None:
-            nonlocal code
+            nonlocal number
             with trio.open_signal_receiver(*SIGNALS) as signals:
                 number = await anext(signals)
-            code = KILLED + number
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(watch)
         code = await run()
         nursery.cancel_scope.cancel()
+    if code is None:
+        code = KILLED + number
+        tell(f"ended by {signal.Signals(number).name}; exit code {code}")
     return code

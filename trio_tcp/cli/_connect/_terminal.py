@@ -11,7 +11,6 @@ does not keep up (Ctrl-S) stops the reading of messages, and nothing piles up.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -19,7 +18,7 @@ from typing import Final, TypeAlias, final
 
 import trio
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import create_app_session, run_in_terminal
+from prompt_toolkit.application import create_app_session
 from prompt_toolkit.application.current import get_app
 from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.filters import Condition
@@ -91,8 +90,7 @@ class Terminal:
         )
         self._loop: asyncio.AbstractEventLoop
         self._prompting: asyncio.Task[None]
-        self._context: contextvars.Context
-        self._output: Output
+        self._session: PromptSession[str]
 
     # On Trio's side
 
@@ -114,9 +112,7 @@ class Terminal:
         for line in lines:
             fragments += [*line, ("", "\n")]
         done = trio.Event()
-        self._loop.call_soon_threadsafe(
-            self._print, fragments, done, context=self._context
-        )
+        self._loop.call_soon_threadsafe(self._print, fragments, done)
         await done.wait()
 
     def leave(self) -> None:
@@ -131,15 +127,14 @@ class Terminal:
             asyncio.run(self._prompt())
 
     async def _prompt(self) -> None:
-        session = self._session()
+        session = self._session = self._new_session()
         self._loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
         self._prompting = task
-        self._context = contextvars.copy_context()
-        self._output = session.output
         self._token.run_sync_soon(self.drawn.set)
-        with suppress(asyncio.CancelledError):
+        # Between two prompts, too, so that nothing typed is echoed into what is shown.
+        with suppress(asyncio.CancelledError), session.input.raw_mode():
             while not session.input.closed:
                 try:
                     line: str | None = await session.prompt_async(
@@ -150,7 +145,7 @@ class Terminal:
                 self._token.run_sync_soon(self._send_line.send_nowait, line)
             await asyncio.Event().wait()  # until it is told to leave
 
-    def _session(self) -> PromptSession[str]:
+    def _new_session(self) -> PromptSession[str]:
         is_command = Condition(lambda: get_app().current_buffer.text.startswith("/"))
         return PromptSession(
             history=self._history,
@@ -163,19 +158,18 @@ class Terminal:
         )
 
     def _print(self, fragments: StyleAndTextTuples, done: trio.Event) -> None:
-        printing = asyncio.ensure_future(
-            run_in_terminal(
-                partial(
-                    print_formatted_text, self._output, fragments, default_ui_style()
-                )
-            )
-        )
-        printing.add_done_callback(partial(self._printed, done))
-
-    def _printed(self, done: trio.Event, printing: asyncio.Future[None]) -> None:
-        if not printing.cancelled():
-            printing.exception()  # a terminal that is gone: the prompt finds out
-        self._token.run_sync_soon(done.set)
+        # As run_in_terminal does it, but in raw mode: as nothing is read meanwhile,
+        # there is no need for a mode in which the terminal itself echoes what is typed.
+        app = self._session.app
+        try:
+            if app.is_running:
+                app.renderer.erase()
+            print_formatted_text(app.output, fragments, default_ui_style())
+            if app.is_running:
+                app.renderer.request_absolute_cursor_position()
+                app.invalidate()
+        finally:
+            self._token.run_sync_soon(done.set)
 
 
 def _key_bindings() -> KeyBindings:
