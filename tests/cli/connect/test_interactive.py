@@ -143,6 +143,13 @@ async def test_ctrl_d_is_a_half_close_and_then_leaves() -> None:
         desk.screen.types(CTRL_D)
 
 
+async def test_a_terminal_that_is_closed_ends_it() -> None:
+    """As a shell does it that loses its window: nobody is left to talk."""
+    async with at_desk() as desk:
+        desk.screen.hangs_up()
+        await desk.over.wait()
+
+
 async def test_two_slashes_begin_a_message_with_one() -> None:
     """And one a command, which is not sent."""
     async with at_desk() as desk:

@@ -73,10 +73,21 @@ async def test_what_is_pasted_is_one_line_until_enter() -> None:
 
 
 async def test_a_terminal_that_is_closed_is_the_end() -> None:
-    """Once; it can still be left."""
+    """Showing does not wait for it any more, and it can still be left."""
     async with open_screen() as (terminal, screen):
         screen.hangs_up()
-        assert await terminal.read_line() is None
+        with pytest.raises(trio.EndOfChannel):
+            await terminal.read_line()
+        await terminal.show([[("", "hello?")]])
+
+
+async def test_it_can_be_left_before_it_has_begun() -> None:
+    """A signal may come at any time."""
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        async with open_screen():
+            raise AssertionError("it was entered")
+    assert scope.cancelled_caught
 
 
 async def test_an_exception_leaves_no_thread_behind() -> None:

@@ -119,7 +119,11 @@ class Interactive:
         async with open_quiet_nursery() as nursery:
             nursery.start_soon(self._work, lines, scope)
             while True:
-                typed = await self._terminal.read_line()
+                try:
+                    typed = await self._terminal.read_line()
+                except trio.EndOfChannel:  # the terminal is gone
+                    scope.cancel()
+                    return
                 if typed is not None and typed.strip() == ABORT:
                     self._conversation.connection.abort()
                 for line in [None] if typed is None else typed.split("\n"):

@@ -30,8 +30,7 @@ async def run_until_signalled(
     Returns:
         What it returns, or what a shell makes of the signal.
     """
-    number = 0
-    code: int | None = None
+    number = code = 0
     async with open_quiet_nursery() as nursery:
 
         async def watch() -> None:
@@ -43,7 +42,7 @@ async def run_until_signalled(
         nursery.start_soon(watch)
         code = await run()
         nursery.cancel_scope.cancel()
-    if code is None:
+    if number:
         code = KILLED + number
         tell(f"ended by {signal.Signals(number).name}; exit code {code}")
     return code

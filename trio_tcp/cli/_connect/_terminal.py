@@ -11,9 +11,8 @@ does not keep up (Ctrl-S) stops the reading of messages, and nothing piles up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from typing import Final, TypeAlias, final
 
 import trio
@@ -60,10 +59,9 @@ async def open_terminal(
     terminal = Terminal(history, commands, trio.lowlevel.current_trio_token())
     async with open_quiet_nursery() as nursery:
         # The thread ends when it is told to, below, and not before it has cleaned up.
-        run = partial(terminal.run, terminal_input, terminal_output)
-        nursery.start_soon(trio.to_thread.run_sync, run)
-        await terminal.drawn.wait()
+        nursery.start_soon(terminal.serve, terminal_input, terminal_output)  # noqa: ASYNC113 - `drawn` is waited for
         try:
+            await terminal.drawn.wait()
             yield terminal
         finally:
             terminal.leave()
@@ -88,6 +86,9 @@ class Terminal:
         self._send_line, self._lines = trio.open_memory_channel[str | None](
             float("inf")
         )
+        self._showing: set[trio.Event] = set()
+        self._is_leaving = False
+        self._is_over = False
         self._loop: asyncio.AbstractEventLoop
         self._prompting: asyncio.Task[None]
         self._session: PromptSession[str]
@@ -95,7 +96,10 @@ class Terminal:
     # On Trio's side
 
     async def read_line(self) -> str | None:
-        """Wait for a line; None is Ctrl-D, or the end of the terminal itself.
+        """Wait for a line; None is Ctrl-D.
+
+        Raises:
+            trio.EndOfChannel: the terminal itself is gone.
 
         Cancellation:
             Loses nothing.
@@ -105,6 +109,8 @@ class Terminal:
     async def show(self, lines: Sequence[Fragments]) -> None:
         """Print lines above the one that is being typed; wait until that is done.
 
+        Nothing happens if the terminal is gone.
+
         Cancellation:
             They are printed all the same.
         """
@@ -112,19 +118,51 @@ class Terminal:
         for line in lines:
             fragments += [*line, ("", "\n")]
         done = trio.Event()
-        self._loop.call_soon_threadsafe(self._print, fragments, done)
-        await done.wait()
+        if self._is_over:
+            done.set()
+        self._showing.add(done)
+        try:
+            self._call(self._print, fragments, done)
+            await done.wait()
+        finally:
+            self._showing.discard(done)
 
     def leave(self) -> None:
         """Have the thread end, and the terminal be as it was."""
-        self._loop.call_soon_threadsafe(self._prompting.cancel)
+        self._is_leaving = True
+        if self.drawn.is_set():
+            self._call(self._prompting.cancel)
+
+    async def serve(
+        self, terminal_input: Input | None, terminal_output: Output | None
+    ) -> None:
+        """Run the thread until `leave`, or until the terminal is gone."""
+        try:
+            await trio.to_thread.run_sync(self._run, terminal_input, terminal_output)
+        finally:
+            self._is_over = True
+            self._send_line.close()
+            for done in self._showing:
+                done.set()
+
+    def _call(self, function: Callable[..., object], *arguments: object) -> None:
+        """Have a function called in the thread, if it is still there."""
+        with suppress(RuntimeError):  # its loop is closed: `serve` sees to the rest
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _begin(self) -> None:
+        self.drawn.set()
+        if self._is_leaving:
+            self.leave()
 
     # In the thread of prompt-toolkit
 
-    def run(self, terminal_input: Input | None, terminal_output: Output | None) -> None:
-        """Prompt until `leave`."""
+    def _run(
+        self, terminal_input: Input | None, terminal_output: Output | None
+    ) -> None:
         with create_app_session(terminal_input, terminal_output):
-            asyncio.run(self._prompt())
+            with suppress(OSError):  # the terminal is gone, and no more can be drawn
+                asyncio.run(self._prompt())
 
     async def _prompt(self) -> None:
         session = self._session = self._new_session()
@@ -132,7 +170,7 @@ class Terminal:
         task = asyncio.current_task()
         assert task is not None
         self._prompting = task
-        self._token.run_sync_soon(self.drawn.set)
+        self._token.run_sync_soon(self._begin)
         # Between two prompts, too, so that nothing typed is echoed into what is shown.
         with suppress(asyncio.CancelledError), session.input.raw_mode():
             while not session.input.closed:
@@ -142,8 +180,8 @@ class Terminal:
                     )
                 except EOFError:
                     line = None
-                self._token.run_sync_soon(self._send_line.send_nowait, line)
-            await asyncio.Event().wait()  # until it is told to leave
+                if not session.input.closed:
+                    self._token.run_sync_soon(self._send_line.send_nowait, line)
 
     def _new_session(self) -> PromptSession[str]:
         is_command = Condition(lambda: get_app().current_buffer.text.startswith("/"))
