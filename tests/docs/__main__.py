@@ -1,4 +1,7 @@
-"""Draw the pictures on the pages anew: those that a program on the page draws."""
+"""Draw the pictures on the pages anew.
+
+Those that a program on the page draws, and those of sessions at a terminal.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from contextlib import redirect_stdout
 from types import ModuleType
 
 from tests.docs.page import PAGES
+from tests.docs.sessions import draw_sessions
 
 
 def draw_pictures() -> None:
@@ -23,3 +27,4 @@ def draw_pictures() -> None:
 
 if __name__ == "__main__":
     draw_pictures()
+    draw_sessions()

@@ -366,8 +366,8 @@ async def test_lines_come_back_from_history(port: int, tmp_path: Path) -> None:
         await tmux.presses("Up")
         await tmux.shows("^> AUTH secret$")
         await tmux.presses("C-c")
-        await tmux.enters("/quit")
-        await tmux.shows("^exit code 0$")
+        await tmux.enters("/close for lunch")
+        assert "* for lunch\n* closed here" in await tmux.shows("^exit code 0$")
     assert not (tmp_path / "state").exists()
 
 

@@ -76,6 +76,8 @@ class AtTerminal:
             upgrade = partial(_encrypt, conversation.connection, target)
             session = Interactive(conversation, terminal, self.view, upgrade)
             await session.run()
+        if session.farewell:
+            click.echo(f"* {escape(session.farewell)}")
         return True
 
 
