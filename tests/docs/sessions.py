@@ -1,8 +1,8 @@
 """Pictures of real sessions at a terminal, for the pages.
 
-Each session runs in tmux, with the command as users have it and a server of ours; what is
-on the screen at its end becomes a picture, in its colours. The picture brings its own
-dark background, so that it can be read on a light page and on a dark one.
+Each session runs in tmux, with the command as users have it and a server of ours; what
+is on the screen at its end becomes a picture, in its colours. The picture brings its
+own dark background, so that it can be read on a light page and on a dark one.
 """
 
 from __future__ import annotations
@@ -145,6 +145,8 @@ def _save(path: Path, title: str, text: str) -> None:
     console.print(Text.from_ansi(text))
     picture = console.export_svg(title="trio-tcp connect", unique_id=path.stem)
     picture = FONT_FACES.sub("", picture)
-    picture = re.sub(r"(<svg [^>]*>)", rf"\1\n    <title>{title}</title>", picture, 1)
+    picture = re.sub(
+        r"(<svg [^>]*>)", rf"\1\n    <title>{title}</title>", picture, count=1
+    )
     lines = (line.rstrip() for line in picture.splitlines())
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

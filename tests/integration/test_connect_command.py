@@ -355,6 +355,30 @@ async def test_a_conversation_in_a_terminal(
 
 
 @needs("tmux")
+async def test_nothing_that_was_shown_is_lost(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    """While messages come in the middle of typing, as fast as they can."""
+    server = await start_server(nursery, echo, codecs.Lines())
+    program = trio_tcp_command("connect", f":{server.port}", "--no-history")
+    async with open_tmux(tmp_path, program, rows=100) as tmux:
+        await tmux.shows("^> ?$")
+        (connection,) = server.connections
+        for number in range(0, 60, 3):
+            await connection.send(f"message {number}")
+            await tmux.enters(f"message {number + 1}")
+            await connection.send(f"message {number + 2}")
+        await tmux.enters("the last")
+        screen = await tmux.shows("< the last$")
+        assert screen.startswith("* connected to ")
+        received = re.findall(r"  < message (\d+)$", screen, re.MULTILINE)
+        sent = re.findall(r"  > message (\d+)$", screen, re.MULTILINE)
+        assert sorted(map(int, received)) == list(range(60))
+        assert list(map(int, sent)) == list(range(1, 60, 3))
+        assert re.search("^>$", screen, re.MULTILINE)
+
+
+@needs("tmux")
 async def test_lines_come_back_from_history(port: int, tmp_path: Path) -> None:
     """Unless nothing is to be kept."""
     state = {"XDG_STATE_HOME": str(tmp_path / "state")}

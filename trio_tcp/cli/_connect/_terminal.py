@@ -11,6 +11,7 @@ does not keep up (Ctrl-S) stops the reading of messages, and nothing piles up.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final, TypeAlias, final
@@ -26,8 +27,10 @@ from prompt_toolkit.history import History
 from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output
+from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import default_ui_style
+from prompt_toolkit.utils import get_term_environment_variable
 
 from trio_tcp._nursery import open_quiet_nursery
 
@@ -160,7 +163,8 @@ class Terminal:
     def _run(
         self, terminal_input: Input | None, terminal_output: Output | None
     ) -> None:
-        with create_app_session(terminal_input, terminal_output):
+        output = terminal_output or _standard_output()
+        with create_app_session(terminal_input, output):
             with suppress(OSError):  # the terminal is gone, and no more can be drawn
                 asyncio.run(self._prompt())
 
@@ -204,10 +208,17 @@ class Terminal:
                 app.renderer.erase()
             print_formatted_text(app.output, fragments, default_ui_style())
             if app.is_running:
-                app.renderer.request_absolute_cursor_position()
                 app.invalidate()
         finally:
             self._token.run_sync_soon(done.set)
+
+
+def _standard_output() -> Output:
+    output = Vt100_Output.from_pty(sys.stdout, term=get_term_environment_variable())
+    # The terminal's answer to where the cursor is would come when messages have moved
+    # it already, and lines that were shown would scroll away.
+    output.enable_cpr = False
+    return output
 
 
 def _key_bindings() -> KeyBindings:
