@@ -19,6 +19,20 @@ CODECS: list[codecs.Codec[Any, Any]] = [
 ]
 
 
+class Parcels:
+    """A length in one byte, then so many; the length is consumed before the rest."""
+
+    def encode(self, message: bytes, /) -> bytes:
+        """Put the length before it."""
+        return bytes([len(message)]) + message
+
+    def decode(self, buffer: codecs.Buffer, /) -> codecs.Decoding[bytes]:
+        """Take one after the other."""
+        while True:
+            (size,) = yield from buffer.exactly(1)
+            yield (yield from buffer.exactly(size))
+
+
 def decode(frames: Frames, chunks: list[bytes]) -> tuple[list[Frame], Exception | None]:
     """Return the frames in these chunks, and what comes at their end."""
     decoder = codecs.Decoder(frames)
@@ -82,6 +96,7 @@ def test_what_breaks_the_framing_is_the_last_frame() -> None:
     ("codec", "unfinished"),
     [
         (codecs.Lines(), b"a prompt without a line end> "),
+        (Parcels(), b"\x05"),
         (codecs.LengthPrefixed(prefix_size=2), b"\x00\x05he"),
         (codecs.LengthPrefixed(prefix_size=2), b"\x00"),
         (codecs.LengthPrefixed(prefix_size=2), b"\x00\x05"),

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trio_tcp import codecs
@@ -89,6 +89,8 @@ def test_a_line_that_is_no_step_is_named(line: str, reason: str) -> None:
 TEXT = st.text(st.characters(exclude_categories=()))
 
 
+@example("received", (codecs.Lines(), "/etc/"))
+@example("received", (codecs.Lines(), "//"))
 @given(
     st.sampled_from(["sent", "received"]),
     st.one_of(
