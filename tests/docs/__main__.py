@@ -9,6 +9,7 @@ from types import ModuleType
 
 from tests.docs.bench import draw_bench
 from tests.docs.page import PAGES
+from tests.docs.sessions import draw_sessions
 
 
 def draw_pictures() -> None:
@@ -25,3 +26,4 @@ def draw_pictures() -> None:
 if __name__ == "__main__":
     draw_pictures()
     draw_bench()
+    draw_sessions()

@@ -45,6 +45,9 @@ def test_insecure_believes_anybody() -> None:
     assert tls.context is not None
     assert tls.context.verify_mode is ssl.CERT_NONE
     assert not tls.context.check_hostname
+    assert tls.checking is not None
+    assert tls.checking.verify_mode is ssl.CERT_REQUIRED
+    assert parse("--tls").checking is None
 
 
 def test_wrong_options_are_refused(tmp_path: Path) -> None:

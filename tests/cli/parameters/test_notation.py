@@ -35,6 +35,28 @@ def test_bytes_are_read_back_as_they_were_written(message: bytes) -> None:
         assert notation.read(line) == message
 
 
+@given(st.text(st.characters(exclude_categories=())))
+def test_text_with_escapes_is_read_back_as_it_was_written(message: str) -> None:
+    """Whatever is in it, and even lone surrogates."""
+    notation = notation_for(codecs.Lines(), "escaped")
+    line = notation.write(message)
+    assert line.isprintable()
+    assert notation.read(line) == message
+
+
+@pytest.mark.parametrize("line", [r"\q", "\\", r"\x1", r"\u12", r"\U00110000"])
+def test_an_unknown_escape_in_text_is_refused(line: str) -> None:
+    """It might have been meant as a backslash."""
+    with pytest.raises(ValueError, match="means nothing"):
+        notation_for(codecs.Lines(), "escaped").read(line)
+
+
+def test_message_pack_that_is_no_json_is_shown_all_the_same() -> None:
+    """A peer may send any of it."""
+    message = {(1, 2): "a list as a key"}
+    assert notation_for(codecs.MessagePack()).write(message) == repr(message)
+
+
 @given(ANY)
 def test_json_is_read_back_as_it_was_written(message: object) -> None:
     """In one line that controls no terminal."""
@@ -110,7 +132,7 @@ def test_a_line_that_is_no_message_is_refused(
 @pytest.mark.parametrize("name", NOTATIONS)
 def test_a_notation_that_does_not_fit_is_refused(name: str) -> None:
     """Text is not written as hexadecimal."""
-    if name == "text":
+    if name in ("text", "escaped"):
         assert notation_for(codecs.Lines(), name).name == name
     else:
         with pytest.raises(ValueError, match="messages of Lines are not written as"):

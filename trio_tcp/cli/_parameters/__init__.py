@@ -13,6 +13,7 @@ from trio_tcp.cli._parameters._address import (
 )
 from trio_tcp.cli._parameters._client_tls import ClientTls, client_tls_options
 from trio_tcp.cli._parameters._codec import CODEC, CODEC_HELP, parse_codec
+from trio_tcp.cli._parameters._escapes import escape
 from trio_tcp.cli._parameters._load import NoSuchObjectError, load
 from trio_tcp.cli._parameters._notation import NOTATIONS, Notation, notation_for
 from trio_tcp.cli._parameters._size import parse_size
@@ -33,6 +34,7 @@ __all__ = [
     "PathAddress",
     "SystemdAddress",
     "client_tls_options",
+    "escape",
     "load",
     "notation_for",
     "parse_codec",

@@ -40,10 +40,13 @@ class ClientTls:
     Attributes:
         context: None for no TLS.
         server_hostname: to ask for, and to check; None is the host's.
+        checking: where ``context`` believes anybody (``--insecure``), the same but that
+            it checks; else None.
     """
 
     context: ssl.SSLContext | None
     server_hostname: str | None
+    checking: ssl.SSLContext | None = None
 
 
 def client_tls_options(
@@ -83,15 +86,22 @@ def _client_tls(options: _Options) -> ClientTls:
     if options.key and not options.cert:
         raise click.UsageError("--key needs --cert.")
     try:
-        context = ssl.create_default_context(cafile=options.ca)
-        if options.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if options.cert:
-            context.load_cert_chain(options.cert, options.key)
-        if options.alpn:
-            context.set_alpn_protocols(options.alpn)
+        context = _checking(options)
+        if not options.insecure:
+            return ClientTls(context, options.server_name)
+        believing = _checking(options)
+        believing.check_hostname = False
+        believing.verify_mode = ssl.CERT_NONE
+        return ClientTls(believing, options.server_name, context)
     except (OSError, ssl.SSLError) as error:
         files = filter(None, (options.ca, options.cert, options.key))
         raise click.UsageError(f"TLS, {', '.join(map(str, files))}: {error}") from error
-    return ClientTls(context, options.server_name)
+
+
+def _checking(options: _Options) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=options.ca)
+    if options.cert:
+        context.load_cert_chain(options.cert, options.key)
+    if options.alpn:
+        context.set_alpn_protocols(options.alpn)
+    return context

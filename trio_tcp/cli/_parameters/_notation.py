@@ -13,13 +13,18 @@ from typing import Any, Final
 import attrs
 
 from trio_tcp import codecs
-from trio_tcp.cli._parameters._escapes import escape, unescape
+from trio_tcp.cli._parameters._escapes import (
+    escape,
+    escape_text,
+    unescape,
+    unescape_text,
+)
 
 __all__ = ["NOTATIONS", "Notation", "notation_for"]
 
 AnyCodec = codecs.Codec[Any, Any]
 
-NOTATIONS: Final = ("text", "bytes", "hex", "json", "python")
+NOTATIONS: Final = ("text", "escaped", "bytes", "hex", "json", "python")
 """Their names."""
 
 OF_BYTES: Final = (
@@ -62,7 +67,7 @@ def notation_for(codec: AnyCodec, name: str | None = None) -> Notation:
     """
     possible: dict[str, Callable[[AnyCodec], Notation]]
     if isinstance(codec, codecs.Lines):
-        usual, possible = "text", {"text": _text}
+        usual, possible = "text", {"text": _text, "escaped": _escaped_text}
     elif isinstance(codec, codecs.Json | codecs.MessagePack):
         usual, possible = "json", {"json": _json, "python": _python}
     elif isinstance(codec, OF_BYTES):
@@ -81,6 +86,10 @@ def notation_for(codec: AnyCodec, name: str | None = None) -> Notation:
 
 def _text(_codec: AnyCodec) -> Notation:
     return Notation("text", str, escape)
+
+
+def _escaped_text(_codec: AnyCodec) -> Notation:
+    return Notation("escaped", unescape_text, escape_text)
 
 
 def _encoded_text(_codec: AnyCodec) -> Notation:
@@ -135,7 +144,10 @@ def _json(codec: AnyCodec) -> Notation:
             raise ValueError(f"this is no such message: {error}") from error
 
     def write(message: object) -> str:
-        text = msgspec.json.encode(message).decode()
+        try:
+            text = msgspec.json.encode(message).decode()
+        except (TypeError, ValueError, RecursionError):
+            return escape(repr(message))  # MessagePack has more than JSON
         if text.isprintable():
             return text
         return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
