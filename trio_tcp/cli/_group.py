@@ -15,7 +15,7 @@ import click
 
 __all__ = ["run"]
 
-SUBCOMMANDS: Final = ("demo",)
+SUBCOMMANDS: Final = ("demo", "proxy")
 
 
 @final
