@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from trio_tcp.cli._proxy._desk import Desk
-from trio_tcp.cli._proxy._notation import parse_words
+from trio_tcp.cli._proxy._notation import NUMBER, parse_words
 
 __all__ = ["HELP", "obey"]
 
@@ -79,7 +79,7 @@ def _help(_: Desk, __: Sequence[str]) -> str:
 
 
 def _number(words: Sequence[str], example: str) -> int:
-    if len(words) != 1 or not (words[0].isascii() and words[0].isdecimal()):
+    if len(words) != 1 or not NUMBER.fullmatch(words[0]):
         raise ValueError(f"it takes a number, as in: {example}")
     return int(words[0])
 

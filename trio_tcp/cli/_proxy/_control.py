@@ -27,7 +27,7 @@ import trio_tcp
 from trio_tcp import codecs
 from trio_tcp.cli._proxy._desk import Desk
 from trio_tcp.cli._proxy._http import Reply, Request, converse
-from trio_tcp.cli._proxy._notation import parse_fault
+from trio_tcp.cli._proxy._notation import NUMBER, parse_fault
 
 __all__ = ["answer", "serve_control"]
 
@@ -71,7 +71,7 @@ def answer(desk: Desk, request: Request) -> Reply:
     parts = request.path.strip("/").split("/")
     number = 0
     for place, part in enumerate(parts):
-        if part.isascii() and part.isdecimal():
+        if NUMBER.fullmatch(part):
             number, parts[place] = int(part), "ID"
     methods = ROUTES.get("/".join(parts))
     if methods is None:
@@ -102,7 +102,7 @@ def _fault(desk: Desk, number: int) -> dict[str, object]:
 def _post_fault(desk: Desk, request: Request, _: int) -> Reply:
     try:
         content: object = json.loads(request.body)
-    except ValueError as error:  # of JSON, or of UTF-8
+    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8; too deep
         raise ValueError(f"the body is no JSON: {error}") from error
     fields = cast("dict[str, object]", content) if isinstance(content, dict) else {}
     text = fields.pop("fault", None)

@@ -108,7 +108,8 @@ class Desk:
         if connection.is_open:
             self.tell(f"{connection} begins: from {connection.client or 'nowhere'}")
             return
-        how = "" if connection.error is None else f": {connection.error.strerror}"
+        error = connection.error
+        how = "" if error is None else f": {error.strerror or error}"
         self.tell(
             f"{connection} ends{how}; {connection.to_server} bytes to the server, "
             f"{connection.to_client} to the client"

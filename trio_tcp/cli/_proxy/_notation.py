@@ -22,6 +22,7 @@ from trio_tcp.testing.proxy import UNSUITABLE
 __all__ = [
     "FAULT",
     "KINDS",
+    "NUMBER",
     "FaultText",
     "find_target",
     "parse_fault",
@@ -32,6 +33,10 @@ __all__ = [
 
 PLACES: Final = ("to-server", "to-client", "server", "client")
 """Where a fault can be, beside everywhere, and on a connection by its number."""
+
+
+NUMBER: Final = re.compile(r"[0-9]{1,9}")
+"""Of a connection, or a fault. There are never more."""
 
 
 def _kebab(name: str) -> str:
@@ -89,7 +94,7 @@ def parse_fault(text: str) -> FaultText:
         raise ValueError(f"there is no fault {name!r}; {hint}")
     if kind in UNSUITABLE:
         raise ValueError(UNSUITABLE[kind])
-    if at and place not in PLACES and not (place.isascii() and place.isdecimal()):
+    if at and place not in PLACES and not NUMBER.fullmatch(place):
         raise ValueError(
             f"{place!r} is no place; there are {', '.join(PLACES)}, and connections "
             "by their numbers"
@@ -197,6 +202,8 @@ def _write_value(value: object) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return "+".join(map(str, cast("tuple[object, ...]", value)))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return str(value)
 
 
@@ -206,7 +213,7 @@ def find_target(proxy: FaultProxy, place: str) -> Target | None:
     Raises:
         ValueError: there is no connection of that number.
     """
-    if not place.isdecimal():
+    if not NUMBER.fullmatch(place):
         places: dict[str, Target] = {
             "to-server": proxy.to_server,
             "to-client": proxy.to_client,
