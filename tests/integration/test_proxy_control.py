@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-import httpx
+import httpx  # noqa: ASYNC127 - the one that programs have
 import pytest
 import trio
 

@@ -87,7 +87,8 @@ class Screen:
         table.add_column("on")
         for number in self._desk.faults:
             what, _, place = self._desk.describe(number).partition("@")
-            table.add_row(str(number), Text(what, style="red"), place or "everything")
+            where = f"connection {place}" if place.isdecimal() else place
+            table.add_row(str(number), Text(what, style="red"), where or "everything")
         if not self._desk.faults:
             table.add_row("", Text("none; type: help", style="dim"), "")
         return table
@@ -95,7 +96,7 @@ class Screen:
     def _connections(self, room: int) -> Table:
         proxy = self._desk.proxy
         table = Table(expand=True)
-        table.add_column("number", justify="right", width=6)
+        table.add_column("connection", justify="right", width=10)
         table.add_column("client", ratio=1)
         for name in ("to server", "on its way", "to client", "on its way"):
             table.add_column(name, justify="right")
@@ -103,7 +104,7 @@ class Screen:
         for each in latest:
             table.add_row(
                 str(each.number),
-                str(each.client),
+                Text(str(each.client)),  # brackets of IPv6 are no markup
                 f"{each.to_server:,}",
                 f"{each.from_client - each.to_server:,}",
                 f"{each.to_client:,}",

@@ -1,0 +1,40 @@
+"""The page about the proxy tells of every fault, and of every option."""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+import attrs
+
+from tests.docs.page import ROOT
+from trio_tcp.cli._proxy._commands import HELP
+from trio_tcp.cli._proxy._notation import KINDS
+from trio_tcp.testing.proxy import UNSUITABLE
+
+PAGE = (ROOT / "docs" / "proxy.md").read_text(encoding="utf-8")
+ROW = re.compile(r"^\| `([a-z-]+)` \| ((?:`\w+`(?:, )?)*) ?\|", re.MULTILINE)
+
+
+def test_the_table_has_every_fault_with_its_options() -> None:
+    told = {name: re.findall(r"\w+", options) for name, options in ROW.findall(PAGE)}
+    wanted = {
+        name: [
+            field.name
+            for field in attrs.fields(cast("type[attrs.AttrsInstance]", kind))
+        ]
+        for name, kind in KINDS.items()
+        if kind not in UNSUITABLE
+    }
+    wanted["partition"] = []  # its groups are for more than two hosts
+    assert told == wanted
+
+
+def test_it_names_those_that_are_refused() -> None:
+    names = [name for name, kind in KINDS.items() if kind in UNSUITABLE]
+    assert all(f"`{name}`" in PAGE for name in names)
+    assert f"{len(names)} faults".replace("3", "Three") in PAGE
+
+
+def test_it_has_what_can_be_typed() -> None:
+    assert HELP in PAGE
