@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import select
 import shutil
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ import trio
 
 from tests.integration.loopback import (
     LOOPBACK,
+    SMALL_BUFFER,
+    connect,
     connect_socket,
     echo,
     open_descriptors,
@@ -114,12 +118,51 @@ def is_full(client: trio.SocketStream) -> bool:
     return not select.select([], [client.socket.fileno()], [], 0)[1]
 
 
+async def test_a_reset_of_a_busy_connection_is_never_taken_for_its_end() -> None:
+    """Of the two tasks that wait on a side, either may be told first."""
+    async with before_an_echo() as proxy:
+        proxy.inject(faults.Stall(), on=proxy.to_server)
+        for _ in range(10):
+            async with connect(proxy.port) as client:
+                await until(partial(has_filled, client, proxy))
+                proxy.inject(faults.Reset())
+                assert await receive_reset(client) == b""
+
+
+def has_filled(client: trio.SocketStream, proxy: testing.FaultProxy) -> bool:
+    """Send what the kernel takes, and say whether the proxy takes no more."""
+    with suppress(BlockingIOError):
+        os.write(client.socket.fileno(), MESSAGE)
+    return any(c.from_client > 512 << 10 for c in proxy.connections.values())
+
+
+async def test_what_came_before_a_reset_is_not_lost_with_it() -> None:
+    """The target reads it late, and the kernel still holds some of it."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+        listener.bind((LOOPBACK, 0))
+        listener.listen()
+        async with testing.open_fault_proxy(*listener.getsockname()) as proxy:
+            message = MESSAGE[:12_000]
+            client = connect(proxy.port)
+            await client.send_all(message)
+            await until(lambda: has_all(proxy, len(message)))
+            reset(client)
+            server = trio.socket.from_stdlib_socket(listener.accept()[0])
+            async with trio.SocketStream(server) as stream:
+                assert await receive_reset(stream) == message
+
+
+def has_all(proxy: testing.FaultProxy, size: int) -> bool:
+    return any(c.to_server == size for c in proxy.connections.values())
+
+
 async def test_a_thousand_connections_at_once_each_get_their_own_bytes() -> None:
     async with before_an_echo() as proxy, trio.open_nursery() as nursery:
         everybody_is_here = trio.Event()
 
         async def talk(number: int) -> None:
-            async with await open_to(proxy) as stream:
+            async with connect(proxy.port) as stream:
                 await exchange(stream, b"%d before" % number)
                 if len(proxy.connections) == 1000:
                     everybody_is_here.set()

@@ -18,8 +18,9 @@ _LINGER_NOT: Final = struct.pack("ii", 1, 0)
 _POLL_SECONDS: Final = 0.001
 """How often the kernel is asked what it has not sent yet: it tells nobody."""
 
-_PATIENCE_SECONDS: Final = 1.0
-"""For the kernel to send what it holds. A peer that reads nothing takes for ever."""
+_PATIENCE_SECONDS: Final = 5.0
+"""For the kernel to send what it holds, as by default a connection lingers
+(`Timeouts.linger`). A peer that reads nothing takes for ever."""
 
 
 def reset(sock: trio.socket.SocketType) -> None:
@@ -32,7 +33,7 @@ def reset(sock: trio.socket.SocketType) -> None:
 async def wait_sent(sock: trio.socket.SocketType) -> None:
     """Wait until the peer's kernel has all that was sent, so that a reset loses none.
 
-    It waits for a second at most, and not where the system does not tell.
+    It waits for five seconds at most, and not where the system does not tell.
 
     Cancellation:
         It waits no more; nothing else has happened.
