@@ -136,6 +136,36 @@ def has_filled(client: trio.SocketStream, proxy: testing.FaultProxy) -> bool:
     return any(c.from_client > 512 << 10 for c in proxy.connections.values())
 
 
+async def test_a_client_that_resets_while_it_is_sent_to_sends_no_end() -> None:
+    """Here, too, either task may be told first: what the network carries is a reset."""
+    [target] = await trio.open_tcp_listeners(0, host=LOOPBACK)
+    port: int = target.socket.getsockname()[1]
+    async with (
+        target,
+        testing.open_fault_proxy(LOOPBACK, port, trace_bytes=100_000) as proxy,
+    ):
+        for _ in range(10):
+            client = connect(proxy.port)
+            async with await target.accept() as server, trio.open_nursery() as nursery:
+                nursery.start_soon(send_until_broken, server)
+                await until(partial(has_to_wait_for_the_client, proxy))
+                reset(client)
+            assert proxy.trace.count(flags=testing.Flag.RST) > 0
+            assert proxy.trace.count(flags=testing.Flag.FIN) == 0
+
+
+def has_to_wait_for_the_client(proxy: testing.FaultProxy) -> bool:
+    return any(
+        c.from_server - c.to_client > 512 << 10 for c in proxy.connections.values()
+    )
+
+
+async def send_until_broken(stream: trio.SocketStream) -> None:
+    with pytest.raises(trio.BrokenResourceError):
+        while True:
+            await stream.send_all(MESSAGE)
+
+
 async def test_what_came_before_a_reset_is_not_lost_with_it() -> None:
     """The target reads it late, and the kernel still holds some of it."""
     with socket.socket() as listener:
@@ -148,6 +178,8 @@ async def test_what_came_before_a_reset_is_not_lost_with_it() -> None:
             await client.send_all(message)
             await until(lambda: has_all(proxy, len(message)))
             reset(client)
+            await until(lambda: not proxy.connections)
+            await trio.sleep(0.05)  # for the reset to overtake it, if it could
             server = trio.socket.from_stdlib_socket(listener.accept()[0])
             async with trio.SocketStream(server) as stream:
                 assert await receive_reset(stream) == message
