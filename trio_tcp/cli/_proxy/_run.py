@@ -23,7 +23,7 @@ from trio_tcp.cli._proxy._notation import FaultText
 from trio_tcp.cli._proxy._plan_file import PlannedFault, make_plan
 from trio_tcp.cli._proxy._screen import Screen
 from trio_tcp.cli._proxy._sockets import open_proxy
-from trio_tcp.cli._proxy._typing import TypedLine, read_stdin
+from trio_tcp.cli._proxy._typing import TypedLine, is_in_foreground, read_stdin
 from trio_tcp.testing import FaultProxy, faults
 
 __all__ = ["Order", "run"]
@@ -147,7 +147,8 @@ async def _attend(order: Order, proxy: FaultProxy, stop: Callable[[], None]) -> 
 
 def _view(order: Order, title: str, desk: Desk, line: TypedLine) -> View:
     console = Console()
-    if console.is_terminal and sys.stdin.isatty() and not order.is_plain:
+    is_terminal = console.is_terminal and sys.stdin.isatty() and is_in_foreground()
+    if is_terminal and not order.is_plain:
         return Screen(title, desk, line, console)
     return Journal(title, desk)
 

@@ -11,7 +11,7 @@ from typing import Final, final
 
 import trio
 
-__all__ = ["TypedLine", "each_key", "read_stdin"]
+__all__ = ["TypedLine", "each_key", "is_in_foreground", "read_stdin"]
 
 MAX_LINE_CHARACTERS: Final = 4096
 """As the line discipline of Linux's terminals has it (N_TTY_BUF_SIZE)."""
@@ -73,6 +73,9 @@ async def read_stdin(take: Callable[[bytes], None]) -> None:
     except (AttributeError, ValueError, OSError):  # closed, or replaced
         await trio.lowlevel.checkpoint()
         return
+    if not is_in_foreground():
+        await trio.lowlevel.checkpoint()
+        return
     while True:
         try:
             await trio.lowlevel.wait_readable(number)
@@ -85,6 +88,17 @@ async def read_stdin(take: Callable[[bytes], None]) -> None:
         if not typed:
             return
         take(typed)
+
+
+def is_in_foreground() -> bool:
+    """Say whether what is typed on the terminal, if there is one, is for this process.
+
+    A job in the background that asks for it is stopped (SIGTTIN, SIGTTOU; termios(3)).
+    """
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (AttributeError, ValueError, OSError):  # no terminal, or not its session's
+        return True
 
 
 @contextmanager
