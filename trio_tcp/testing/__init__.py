@@ -9,6 +9,9 @@ codec to what all codecs promise.
 their own, on a `VirtualNetwork` and in virtual time, each run as its seed decides. What
 goes wrong on that network is in `faults`; what was sent is a `Trace`. `explore`
 searches many seeds, and `check_deterministic` asks whether one seed is one run.
+
+For programs that cannot run there, `open_fault_proxy` brings the same faults to real
+sockets.
 """
 
 from trio_tcp.testing import faults
@@ -28,6 +31,7 @@ from trio_tcp.testing.network import (
     VirtualConnection,
     VirtualNetwork,
 )
+from trio_tcp.testing.proxy import FaultProxy, ProxiedConnection, open_fault_proxy
 from trio_tcp.testing.simulation import (
     Exploration,
     FailedRun,
@@ -67,6 +71,7 @@ __all__ = [
     "FailedRun",
     "FailedSeed",
     "Fault",
+    "FaultProxy",
     "FaultSpan",
     "Flag",
     "Host",
@@ -80,6 +85,7 @@ __all__ = [
     "NotDeterministicError",
     "Path",
     "Port",
+    "ProxiedConnection",
     "ScheduleUnavailableError",
     "ScheduleWarning",
     "Segment",
@@ -102,6 +108,7 @@ __all__ = [
     "faults",
     "last_failure",
     "memory_stream_pair",
+    "open_fault_proxy",
     "run_simulation",
     "serve_in_memory",
     "simulated",

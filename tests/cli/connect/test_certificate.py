@@ -19,6 +19,7 @@ def info(leaf: trustme.LeafCert) -> TlsInfo:
         version="TLSv1.3",
         cipher="TLS_AES_256_GCM_SHA384",
         alpn="h2",
+        server_name=None,
         peer_certificate={},
         peer_certificate_der=der(leaf),
     )

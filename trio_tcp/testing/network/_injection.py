@@ -44,18 +44,27 @@ class Injection:
     def __init__(self, network: VirtualNetwork, fault: Fault, target: Target) -> None:
         self.fault: Fault = fault
         self.target: Target = target
-        self._now = network.now
+        self._network = network
         hosts = target.hosts or tuple(network.hosts)
-        self._span = FaultSpan(str(fault), str(target), hosts, self._now())
+        self._span = FaultSpan(str(fault), str(target), hosts, network.now())
         self._undo: Callable[[], None] | None = fault.begin(network, target)
         network.trace.faults.append(self._span)
+        network.injections.append(self)
+        network.on_injection(self)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self._undo is None
 
     def end(self) -> None:
         """Let it go wrong no more; once is enough."""
         undo, self._undo = self._undo, None
         if undo is not None:
-            self._span.end = self._now()
+            self._span.end = self._network.now()
             undo()
+            self._network.injections.remove(self)
+            self._network.on_injection(self)
 
     def __enter__(self) -> Injection:
         return self

@@ -69,6 +69,8 @@ class VirtualNetwork(trio.abc.SocketFactory):
         dns: More names, each with its addresses. Hosts are known by their own names.
         rules: Where faults ask to be asked.
         random: What faults draw from.
+        injections: The faults that are in force, in the order of their beginning.
+        on_injection: Called when one of them has begun, or has ended.
     """
 
     def __init__(self, *, seed: object = 0) -> None:
@@ -86,6 +88,8 @@ class VirtualNetwork(trio.abc.SocketFactory):
         self.hosts: dict[str, Host] = self._wire.hosts
         self.dns: dict[str, list[str]] = self._names.extra
         self.rules: Rules = self._wire.rules
+        self.injections: list[Injection] = []
+        self.on_injection: Callable[[Injection], None] = lambda _: None
         self._opened: AbstractAsyncContextManager[None] | None = None
 
     async def __aenter__(self) -> VirtualNetwork:
