@@ -254,6 +254,32 @@ def one_by_one(data: bytes) -> list[bytes]:
 # Who the client is
 
 
+async def test_a_header_is_a_step_that_tells_the_proxy_from_its_client(
+    autojump_clock: MockClock,
+) -> None:
+    async with behind_proxies() as behind:
+        stream = await behind.pairs.connect()
+        await trio.sleep(2)
+        await behind.send(stream, line())
+        (opened,) = await behind.record.wait(trio_tcp.ConnectionOpened)
+        accepted, received, *_ = behind.record.all(trio_tcp.ConnectionEvent)
+    assert isinstance(accepted, trio_tcp.ConnectionAccepted)
+    assert accepted.peer == UnixAddress("")
+    assert received == trio_tcp.ProxyHeaderReceived(
+        id=accepted.id, label="", peer=CLIENT, proxy=UnixAddress(""), seconds=2
+    )
+    assert (opened.id, opened.peer) == (accepted.id, CLIENT)
+
+
+async def test_a_header_that_is_late_is_a_timeout(autojump_clock: MockClock) -> None:
+    async with behind_proxies() as behind:
+        await behind.pairs.connect()
+        (failed,) = await behind.record.wait(trio_tcp.HandshakeFailed)
+        (late,) = behind.record.all(trio_tcp.TimedOut)
+    assert (late.id, late.timeout, late.seconds) == (failed.id, "proxy_protocol", 5)
+    assert failed.seconds == 5
+
+
 @pytest.mark.parametrize("cut", ["in one piece", "apart", "byte by byte"])
 @pytest.mark.parametrize(("header", "said"), HEADERS.values(), ids=HEADERS.keys())
 async def test_the_peer_is_the_client_that_the_header_names(
@@ -411,7 +437,9 @@ async def test_a_peer_that_is_not_trusted_is_refused(
             await stream.receive_some()
         assert trio.current_time() == 0
         assert await behind.record.wait(trio_tcp.ConnectionRejected) == [
-            trio_tcp.ConnectionRejected(peer=None, limit="proxy_protocol")
+            trio_tcp.ConnectionRejected(
+                id=1, label="", peer=None, limit="proxy_protocol"
+            )
         ]
         assert behind.server.statistics().rejected == {"proxy_protocol": 1}
         assert behind.server.statistics().accepted == 0
@@ -638,7 +666,10 @@ async def test_a_limit_per_address_is_about_the_clients_address() -> None:
         assert await until_the_end(streams[2]) == b""
         assert await behind.record.wait(trio_tcp.ConnectionRejected) == [
             trio_tcp.ConnectionRejected(
-                peer=TcpAddress("192.0.2.1", 3), limit="max_per_address"
+                id=3,
+                label="",
+                peer=TcpAddress("192.0.2.1", 3),
+                limit="max_per_address",
             )
         ]
         # The proxy has more connections than that.
@@ -755,7 +786,7 @@ STORIES = {
     "no TLS": Story(
         b"hello\n",
         logging.INFO,
-        "TLS failed with 192.0.2.1:40000",
+        "(192.0.2.1:40000): TLS failed: ",
         tls=True,
     ),
 }
@@ -796,7 +827,7 @@ async def test_a_proxys_own_fault_is_one_line_that_names_it(
         await behind.record.wait(trio_tcp.HandshakeFailed)
         [record] = caplog.records
     assert record.levelno == logging.INFO
-    assert record.getMessage().startswith("PROXY header failed with unix:: ")
+    assert "(unix:): PROXY header failed: " in record.getMessage()
 
 
 # The server's end

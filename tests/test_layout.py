@@ -18,6 +18,7 @@ MODULES = sorted((ROOT / "trio_tcp").rglob("*.py"))
 PUBLIC = [
     "trio_tcp",
     "trio_tcp.codecs",
+    "trio_tcp.monitoring",
     "trio_tcp.testing",
     "trio_tcp.testing.faults",
 ]

@@ -209,6 +209,8 @@ async def test_each_ends_a_connection_at_its_second(
     error = late(ended.error)
     assert (error.timeout, error.seconds) == (case.timeout, seconds)
     assert error.connection_id == ended.id
+    (hit,) = record.all(trio_tcp.TimedOut)
+    assert (hit.id, hit.timeout, hit.seconds) == (ended.id, case.timeout, seconds)
     assert record.all(trio_tcp.HandlerFailed) == []
 
 

@@ -18,6 +18,7 @@ The layers, each of which imports only from those below it::
     _workers                a service of several processes
     _run                    a server as a whole program,
     _until_signalled        or as one's own, until a signal
+    monitoring              what an operator looks at: the log, as JSON
     _serve _client          who accepts, who connects
     _pool                   a connection for each task that wants one
     _requests               many tasks, one connection: each its own reply
@@ -54,6 +55,7 @@ The layers, each of which imports only from those below it::
     _options _validators    timeouts and limits; what their numbers may be
     _address _systemd       where the two ends are; the service manager
     _errors _nursery        one tree of exceptions; groups of them taken apart
+    _printable              text of others, fit for a line of a log
 """
 
 from trio_tcp._address import Address, TcpAddress, UnixAddress
@@ -89,7 +91,11 @@ from trio_tcp._errors import (
 from trio_tcp._events import (
     AcceptPaused,
     AcceptResumed,
+    BackpressureEnded,
+    BackpressureStarted,
     CloseReason,
+    ConnectionAccepted,
+    ConnectionDrained,
     ConnectionEnded,
     ConnectionEvent,
     ConnectionOpened,
@@ -104,10 +110,13 @@ from trio_tcp._events import (
     LimitReached,
     MessageMalformed,
     Observer,
+    ProxyHeaderReceived,
     ServerResumed,
     ServerStarted,
     ServerStopped,
     ServerSuspended,
+    TimedOut,
+    TlsEstablished,
 )
 from trio_tcp._framed import framed
 from trio_tcp._heartbeat import heartbeat
@@ -168,6 +177,8 @@ __all__ = [
     "AcceptResumed",
     "Address",
     "Backoff",
+    "BackpressureEnded",
+    "BackpressureStarted",
     "Break",
     "CloseNotifyMissingError",
     "CloseReason",
@@ -175,8 +186,10 @@ __all__ = [
     "ConnectError",
     "Connecting",
     "Connection",
+    "ConnectionAccepted",
     "ConnectionBroken",
     "ConnectionClosedError",
+    "ConnectionDrained",
     "ConnectionEnded",
     "ConnectionEvent",
     "ConnectionFault",
@@ -212,6 +225,7 @@ __all__ = [
     "PoolClosedError",
     "PoolStatistics",
     "ProxyHeader",
+    "ProxyHeaderReceived",
     "ProxyProtocol",
     "Ready",
     "ReconnectingRequester",
@@ -237,8 +251,10 @@ __all__ = [
     "SupervisorStopped",
     "SupervisorStopping",
     "TcpAddress",
+    "TimedOut",
     "Timeouts",
     "Tls",
+    "TlsEstablished",
     "TlsHandshakeError",
     "TlsInfo",
     "TrioTcpError",

@@ -8,6 +8,7 @@ limits per address are about.
 
 from __future__ import annotations
 
+import math
 import ssl
 from typing import Final, final
 
@@ -17,12 +18,17 @@ from trio_tcp._address import Address
 from trio_tcp._admission import UNTRUSTED, Admission
 from trio_tcp._errors import PeerTooSlowError
 from trio_tcp._events import (
+    ConnectionAccepted,
+    ConnectionDrained,
     ConnectionRejected,
     HandshakeFailed,
     Observer,
+    ProxyHeaderReceived,
+    TimedOut,
     notify,
 )
-from trio_tcp._handshake import shake_hands, tls_over
+from trio_tcp._handshake import shake_hands, tls_established, tls_over
+from trio_tcp._journal import next_id
 from trio_tcp._options import Timeouts, Tls
 from trio_tcp._proxy_header import ProxyHeader
 from trio_tcp._proxy_protocol import ProxyProtocol, read_proxy_header
@@ -44,21 +50,35 @@ class Arrival:
     """A client on its way to its connection.
 
     Attributes:
+        id: that its connection will have.
         transport: to it; at the end, with TLS if there is any.
         peer: its address, as far as it is known.
         received: bytes that have been read already, and belong to what follows.
         header: of the proxy through which it comes.
         stage: what it is at, for reports.
+        since: when that began, on Trio's clock.
     """
 
-    __slots__ = ("header", "peer", "received", "stage", "transport")
+    __slots__ = ("header", "id", "peer", "received", "since", "stage", "transport")
 
     def __init__(self, transport: Transport) -> None:
+        self.id: int = next_id()
         self.transport: Transport = transport
         self.peer: Address | None = self.transport.peer
         self.received = b""
         self.header: ProxyHeader | None = None
         self.stage = ""
+        self.since = math.inf
+
+    def begin(self, stage: str) -> None:
+        """Begin with a stage."""
+        self.stage = stage
+        self.since = trio.current_time()
+
+    @property
+    def seconds(self) -> float:
+        """How long it is at this stage."""
+        return trio.current_time() - self.since
 
 
 class _RefusedError(Exception):
@@ -119,6 +139,8 @@ class Arrivals:
                 return arrival
             await self._reject(arrival, "max_per_address")
             return None
+        accepted = ConnectionAccepted(id=arrival.id, label="", peer=arrival.peer)
+        notify(self._observer, accepted)
         with trio.CancelScope() as scope:
             self.pending.add(scope)
             if self._is_closed:
@@ -128,6 +150,10 @@ class Arrivals:
             finally:
                 self.pending.remove(scope)
         self.broken_off += 1
+        drained = ConnectionDrained(
+            id=arrival.id, label="", peer=arrival.peer, stage="handshake"
+        )
+        notify(self._observer, drained)
         return None
 
     async def _see_in(self, arrival: Arrival) -> Arrival | None:
@@ -147,9 +173,7 @@ class Arrivals:
         except Exception as error:  # noqa: BLE001 - a user's stream may raise any
             # Not aborted: a reset could overtake TLS's alert, which says what is wrong.
             await arrival.transport.aclose()
-            peer, stage = arrival.peer, arrival.stage
-            failed = HandshakeFailed(peer=peer, stage=stage, error=error)
-            notify(self._observer, failed)
+            self._report_failed(arrival, error)
             error.__traceback__ = None  # it has this frame: a cycle, with TLS in it
         except BaseException:
             await arrival.transport.aclose()  # noqa: ASYNC102 - does not wait
@@ -163,30 +187,63 @@ class Arrivals:
         """Read the header of the PROXY protocol, where there must be one."""
         if self._proxy_protocol is None:
             return
-        arrival.stage = "PROXY header"
+        arrival.begin("PROXY header")
         if not self._proxy_protocol.trusts(arrival.peer):
             raise _RefusedError(UNTRUSTED)
-        seconds = self._proxy_protocol.timeout
-        with trio.move_on_after(seconds) as scope:
+        limit, proxy = self._proxy_protocol.timeout, arrival.peer
+        with trio.move_on_after(limit) as scope:
             header, arrival.received = await read_proxy_header(arrival.transport)
             arrival.header = header
             arrival.peer = header.source or arrival.peer
         if scope.cancelled_caught:
-            raise PeerTooSlowError("proxy_protocol", seconds)
+            raise PeerTooSlowError("proxy_protocol", limit)
+        received = ProxyHeaderReceived(
+            id=arrival.id,
+            label="",
+            peer=arrival.peer,
+            proxy=proxy,
+            seconds=arrival.seconds,
+        )
+        notify(self._observer, received)
 
     async def _secure(self, arrival: Arrival) -> None:
         """Put TLS over it, where there must be TLS."""
         if self.tls is None:
             return
-        arrival.stage = "TLS"
+        arrival.begin("TLS")
         transport = tls_over(arrival.transport, self.tls, received=arrival.received)
         arrival.transport, arrival.received = transport, b""
-        await shake_hands(transport, self._timeouts.handshake)
+        seconds = await shake_hands(transport, self._timeouts.handshake)
+        assert transport.tls is not None
+        event = tls_established(arrival.id, "", arrival.peer, transport.tls, seconds)
+        notify(self._observer, event)
+
+    def _report_failed(self, arrival: Arrival, error: Exception) -> None:
+        if isinstance(error, PeerTooSlowError):
+            late = TimedOut(
+                id=arrival.id,
+                label="",
+                peer=arrival.peer,
+                timeout=error.timeout,
+                seconds=error.seconds,
+            )
+            notify(self._observer, late)
+        failed = HandshakeFailed(
+            id=arrival.id,
+            label="",
+            peer=arrival.peer,
+            stage=arrival.stage,
+            error=error,
+            seconds=arrival.seconds,
+        )
+        notify(self._observer, failed)
 
     async def _reject(self, arrival: Arrival, limit: str) -> None:
         self._admission.count_rejected(limit)
         await arrival.transport.abort()
-        rejected = ConnectionRejected(peer=arrival.peer, limit=limit)
+        rejected = ConnectionRejected(
+            id=arrival.id, label="", peer=arrival.peer, limit=limit
+        )
         notify(self._observer, rejected)
 
     # Without a slot

@@ -14,9 +14,10 @@ import trio
 
 from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectError, PeerTooSlowError, TlsHandshakeError
-from trio_tcp._events import CloseReason, Observer
+from trio_tcp._events import CloseReason, Observer, notify
 from trio_tcp._group import Group
-from trio_tcp._handshake import check_side, shake_hands, tls_over
+from trio_tcp._handshake import check_side, shake_hands, tls_established, tls_over
+from trio_tcp._journal import next_id
 from trio_tcp._keepalive import SocketOption, keepalive_options
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import is_cancellation, open_quiet_nursery, ungrouped
@@ -67,23 +68,34 @@ async def open_connection(
         async with trio_tcp.open_connection(stream, codec=codecs.Lines()) as connection:
             await connection.send("hello")
     """
+    number = next_id()
     transport = make_transport(stream)
     if tls is not None:
-        transport = await _secured(transport, tls, server_hostname, timeouts)
-    async with _open(transport, codec, timeouts, observer) as connection:
+        transport = await _secured(
+            transport,
+            tls,
+            server_hostname,
+            timeouts,
+            number=number,
+            observer=observer,
+        )
+    async with _open(transport, number, codec, timeouts, observer) as connection:
         yield connection
 
 
 @asynccontextmanager
 async def _open(
     transport: Transport,
+    number: int,
     codec: Codec[In, Out],
     timeouts: Timeouts,
     observer: Observer,
 ) -> AsyncGenerator[Connection[In, Out], None]:
     async with open_quiet_nursery() as nursery:
         group = Group(nursery, observer)
-        connection = Connection(transport, codec=codec, timeouts=timeouts, group=group)
+        connection = Connection(
+            transport, id=number, codec=codec, timeouts=timeouts, group=group
+        )
         ending = connection._ending  # noqa: SLF001 - this is its owner
         try:
             yield connection
@@ -101,15 +113,21 @@ async def _secured(
     tls: ssl.SSLContext | Tls,
     server_hostname: str | None,
     timeouts: Timeouts,
+    *,
+    number: int,
+    observer: Observer,
 ) -> Transport:
     """Put TLS over a transport, which is closed if that fails."""
     try:
         secure = tls_over(transport, tls, server_hostname=server_hostname)
-        await shake_hands(secure, timeouts.handshake)
+        seconds = await shake_hands(secure, timeouts.handshake)
     except BaseException:
         # Not aborted: a reset could overtake TLS's alert, which says what is wrong.
         await transport.aclose()  # noqa: ASYNC102 - does not wait
         raise
+    assert secure.tls is not None
+    event = tls_established(number, "", secure.peer, secure.tls, seconds)
+    notify(observer, event)
     return secure
 
 
@@ -165,12 +183,20 @@ async def connect_tcp(
     target = f"{host} port {port}"
     reach = partial(_open_stream, host, port, local_address, options)
     transport = make_transport(await _reach(target, reach, timeouts.connect))
+    number = next_id()
     if tls is not None:
         try:
-            transport = await _secured(transport, tls, server_hostname, timeouts)
+            transport = await _secured(
+                transport,
+                tls,
+                server_hostname,
+                timeouts,
+                number=number,
+                observer=observer,
+            )
         except (TlsHandshakeError, PeerTooSlowError) as error:
             raise ConnectError(target, (error,)) from error
-    async with _open(transport, codec, timeouts, observer) as connection:
+    async with _open(transport, number, codec, timeouts, observer) as connection:
         yield connection
 
 
@@ -196,7 +222,7 @@ async def connect_unix(
     """
     reach = partial(trio.open_unix_socket, path)
     transport = make_transport(await _reach(os.fspath(path), reach, timeouts.connect))
-    async with _open(transport, codec, timeouts, observer) as connection:
+    async with _open(transport, next_id(), codec, timeouts, observer) as connection:
         yield connection
 
 

@@ -85,6 +85,7 @@ class Clients(Generic[In, Out]):
     def _connect(self, arrival: Arrival) -> Connection[In, Out]:
         connection = Connection(
             arrival.transport,
+            id=arrival.id,
             codec=self._codec,
             timeouts=self._timeouts,
             group=self._group,

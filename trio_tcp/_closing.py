@@ -143,10 +143,15 @@ class Ending:
         worker = self._group.writers.start(discard)
         try:
             if await self._flush(linger):
-                with trio.move_on_after(linger):
+                with trio.move_on_after(linger) as scope:
                     await self._outgoing.send_eof().wait()
                     if self._transport.can_half_close:
                         await discarded.wait()
+                is_late = scope.cancelled_caught
+            else:
+                is_late = self._outgoing.bytes_queued > 0  # not dropped meanwhile
+            if is_late:
+                self._journal.report_timed_out("linger", linger)
         finally:
             if not discarded.is_set():
                 worker.cancel()
@@ -190,6 +195,12 @@ class Ending:
             self._incoming.close()
             self._outgoing.abort()
             self._group.writers.start(self._transport.abort)
+
+    def reset(self) -> None:
+        """Abort, as the drain of its server waits no longer."""
+        if not self.released:
+            self._journal.drain("aborted")
+        self.abort()
 
     async def terminate(
         self,
@@ -284,7 +295,8 @@ class Ending:
     def cancel(self) -> None:
         """Cancel the handler, as its server drains; what it has sent is delivered."""
         if self.handler is not None:
-            self._journal.end(CloseReason.DRAINED)
+            if not self.released:
+                self._journal.drain("cancelled")
             # The handler may be closing already, or do so when it is cancelled.
             self.protect_close(protected=True)
             self.handler.cancel()

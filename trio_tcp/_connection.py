@@ -80,6 +80,7 @@ class Connection(
         self,
         transport: Transport,
         *,
+        id: int,  # noqa: A002 - what it is called
         codec: Codec[In_co, Out_contra],
         timeouts: Timeouts,
         group: Group,
@@ -92,7 +93,7 @@ class Connection(
         self._codec = codec
         self._group = group
         self._journal = Journal(
-            peer or transport.peer, group.observer, group.timers.now
+            id, peer or transport.peer, group.observer, group.timers.now
         )
         self._incoming: Incoming[In_co] = Incoming(
             transport,
@@ -557,7 +558,7 @@ class Connection(
             # The decoder has seen the bytes that were taken, and might go on with them.
             self._incoming.switch_codec(self._codec)
             try:
-                await shake_hands(transport, self.timeouts.handshake)
+                seconds = await shake_hands(transport, self.timeouts.handshake)
             except trio.ClosedResourceError:
                 # Another task has closed it, or something else has broken it.
                 raise self._outgoing.refusal() from None
@@ -565,3 +566,5 @@ class Connection(
                 self._ending.give_up(error)
                 raise
             self._outgoing.write_to(transport, excused=False)
+        assert transport.tls is not None
+        self._journal.report_tls(transport.tls, seconds)

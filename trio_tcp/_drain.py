@@ -86,7 +86,7 @@ class Drain:
             with trio.move_on_after(ABORT_SECONDS):
                 await self._wait_until_empty()
             for ending in self._connections():
-                ending.abort()
+                ending.reset()
                 aborted += 1
         finally:
             for ending in self._handlers():

@@ -10,6 +10,10 @@ Where Trio has a word for it, the error also inherits from Trio's class, so that
 written for any `trio.abc.Channel` handles it without knowing this package. The
 arguments of an error are its numbers, each also an attribute; ``str()`` makes the
 sentence.
+
+A sentence quotes little of what a peer has sent, and escapes it: the bytes at which a
+prefix or header went wrong, up to 100 characters of an id, or of what the user's own
+decoder says of a message. The rest is in the attributes, and in ``__cause__``.
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ import os
 from collections.abc import Hashable
 
 import trio
+
+from trio_tcp._printable import MAX_QUOTED_CHARS, shortened
 
 __all__ = [
     "CloseNotifyMissingError",
@@ -97,8 +103,9 @@ class RequestIdInUseError(TrioTcpError, ValueError):
         self.id = id
 
     def __str__(self) -> str:
+        quoted = shortened(repr(self.id), MAX_QUOTED_CHARS)
         return (
-            f"a request with the id {self.id!r} waits for its reply already; "
+            f"a request with the id {quoted} waits for its reply already; "
             "this one was not sent"
         )
 
@@ -335,7 +342,9 @@ class UnexpectedReplyError(ConnectionFault, trio.BrokenResourceError):
         self.id = id
 
     def __str__(self) -> str:
-        which = "" if self.id is None else f" with the id {self.id!r}"
+        # The peer chose it: it may be as long as a message can be.
+        quoted = shortened(repr(self.id), MAX_QUOTED_CHARS)
+        which = "" if self.id is None else f" with the id {quoted}"
         return f"the peer sent a reply{which} that no request waits for"
 
 

@@ -10,6 +10,7 @@ import trio
 from trio_tcp._connection import Connection
 from trio_tcp._events import Observer
 from trio_tcp._group import Group
+from trio_tcp._journal import next_id
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._options import Timeouts
@@ -58,6 +59,7 @@ def framed(
         async with open_quiet_nursery() as nursery:
             connection = Connection(
                 make_transport(stream),
+                id=next_id(),
                 codec=codec,
                 timeouts=timeouts,
                 group=Group(nursery, observer),

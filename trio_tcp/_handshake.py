@@ -6,11 +6,13 @@ import ssl
 
 import trio
 
+from trio_tcp._address import Address
 from trio_tcp._errors import PeerTooSlowError
+from trio_tcp._events import TlsEstablished
 from trio_tcp._options import Tls
-from trio_tcp._transport import TlsTransport, Transport, is_server_context
+from trio_tcp._transport import TlsInfo, TlsTransport, Transport, is_server_context
 
-__all__ = ["check_side", "shake_hands", "tls_over"]
+__all__ = ["check_side", "shake_hands", "tls_established", "tls_over"]
 
 
 def check_side(tls: ssl.SSLContext | Tls, *, server: bool) -> None:
@@ -54,8 +56,11 @@ def tls_over(
     )
 
 
-async def shake_hands(transport: TlsTransport, seconds: float) -> None:
+async def shake_hands(transport: TlsTransport, seconds: float) -> float:
     """Do the TLS handshake, in time.
+
+    Returns:
+        How many seconds it took.
 
     Raises:
         TlsHandshakeError: TLS could not be agreed on.
@@ -64,10 +69,31 @@ async def shake_hands(transport: TlsTransport, seconds: float) -> None:
     Cancellation:
         Leaves a transport that can only be closed.
     """
+    began_at = trio.current_time()
     with trio.move_on_after(seconds):
         await transport.handshake()
-        return
+        return trio.current_time() - began_at
     raise PeerTooSlowError("handshake", seconds)
+
+
+def tls_established(
+    id: int,  # noqa: A002 - what it is called
+    label: str,
+    peer: Address | None,
+    info: TlsInfo,
+    seconds: float,
+) -> TlsEstablished:
+    """Make the record of a handshake that went well."""
+    return TlsEstablished(
+        id=id,
+        label=label,
+        peer=peer,
+        version=info.version,
+        cipher=info.cipher,
+        alpn=info.alpn,
+        server_name=info.server_name,
+        seconds=seconds,
+    )
 
 
 def _as_tls(tls: ssl.SSLContext | Tls) -> Tls:

@@ -393,7 +393,7 @@ class Incoming(Generic[In]):
             self._give_up(error)
             self._journal.end(CloseReason.TIMED_OUT, error)
         elif error is not None:
-            self._journal.end(CloseReason.DRAINED)
+            self._journal.drain("told")
         if error is not None:
             raise self._journal.mine(error) from None
 

@@ -6,7 +6,7 @@ import copy
 import itertools
 import ssl
 from collections.abc import Callable, Iterator
-from typing import TypeVar, final
+from typing import Literal, TypeVar, final
 
 import trio
 
@@ -24,7 +24,10 @@ from trio_tcp._errors import (
     UnexpectedReplyError,
 )
 from trio_tcp._events import (
+    BackpressureEnded,
+    BackpressureStarted,
     CloseReason,
+    ConnectionDrained,
     ConnectionEnded,
     ConnectionOpened,
     ConnectionStatistics,
@@ -32,18 +35,24 @@ from trio_tcp._events import (
     HandlerFailed,
     MessageMalformed,
     Observer,
+    TimedOut,
     notify,
 )
+from trio_tcp._handshake import tls_established
+from trio_tcp._transport import TlsInfo
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "next_id"]
 
 FaultT = TypeVar("FaultT", bound=ConnectionFault)
 
 _ids: trio.lowlevel.RunVar[Iterator[int]] = trio.lowlevel.RunVar("trio_tcp.ids")
 
 
-def _next_id() -> int:
-    """Count connections anew in each run, so that a run that is repeated repeats."""
+def next_id() -> int:
+    """Return the number of the next client or connection.
+
+    They are counted anew in each run, so that a run that is repeated repeats.
+    """
     try:
         ids = _ids.get()
     except LookupError:
@@ -68,6 +77,7 @@ class Journal:
 
     __slots__ = (
         "_broken",
+        "_congested_at",
         "_now",
         "_observer",
         "error",
@@ -79,9 +89,13 @@ class Journal:
     )
 
     def __init__(
-        self, peer: Address | None, observer: Observer, now: Callable[[], float]
+        self,
+        id: int,  # noqa: A002 - what it is called
+        peer: Address | None,
+        observer: Observer,
+        now: Callable[[], float],
     ) -> None:
-        self.id = _next_id()
+        self.id = id
         self.label = ""
         self.peer = peer
         self.reason: CloseReason | None = None
@@ -90,6 +104,7 @@ class Journal:
         self._observer = observer
         self._now = now
         self.opened_at = now()
+        self._congested_at: float | None = None
 
     def end(self, reason: CloseReason, error: BaseException | None = None) -> None:
         """Note why the connection ends. The first cause is kept.
@@ -98,6 +113,8 @@ class Journal:
         """
         if reason is CloseReason.HANDLER_FAILED and error is not None:
             self._report_failed(error)
+        elif reason is CloseReason.TIMED_OUT and isinstance(error, PeerTooSlowError):
+            self.report_timed_out(error.timeout, error.seconds)
         clean = self.reason is CloseReason.PEER_CLOSED
         if self.reason is None or (clean and reason is not CloseReason.CLOSED):
             self.reason, self.error = reason, error
@@ -185,6 +202,50 @@ class Journal:
             id=self.id, label=self.label, peer=self.peer, count=count
         )
         notify(self._observer, event)
+
+    def report_tls(self, info: TlsInfo, seconds: float) -> None:
+        """The connection speaks TLS from now on."""
+        event = tls_established(self.id, self.label, self.peer, info, seconds)
+        notify(self._observer, event)
+
+    def report_timed_out(self, timeout: str, seconds: float) -> None:
+        """The peer took too long."""
+        event = TimedOut(
+            id=self.id,
+            label=self.label,
+            peer=self.peer,
+            timeout=timeout,
+            seconds=seconds,
+        )
+        notify(self._observer, event)
+
+    def report_congested(self, bytes_queued: int) -> None:
+        """A sender has to wait."""
+        if self._congested_at is None:
+            self._congested_at = self._now()
+            event = BackpressureStarted(
+                id=self.id, label=self.label, peer=self.peer, bytes_queued=bytes_queued
+            )
+            notify(self._observer, event)
+
+    def report_relieved(self) -> None:
+        """Nobody has to wait to send any more, if somebody had to."""
+        if self._congested_at is not None:
+            seconds, self._congested_at = self._now() - self._congested_at, None
+            event = BackpressureEnded(
+                id=self.id, label=self.label, peer=self.peer, seconds=seconds
+            )
+            notify(self._observer, event)
+
+    def drain(self, stage: Literal["told", "cancelled", "aborted"]) -> None:
+        """Note that the drain of the server does this to the connection."""
+        was_told = stage == "told" and self.reason is CloseReason.DRAINED
+        self.end(CloseReason.DRAINED)
+        if not was_told:
+            event = ConnectionDrained(
+                id=self.id, label=self.label, peer=self.peer, stage=stage
+            )
+            notify(self._observer, event)
 
     def report_ended(self, statistics: ConnectionStatistics) -> None:
         """The connection is closed, for the reason that was noted."""

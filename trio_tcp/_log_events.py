@@ -1,19 +1,29 @@
-"""The default observer: one line in the log for each thing worth knowing."""
+"""The default observer: one line in the log for each thing worth knowing.
+
+Lines are for people. Programs find the record itself in the log record's ``event``: see
+`monitoring.JsonFormatter`.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+from typing import Final
 
-from trio_tcp._address import Address
 from trio_tcp._events import (
     LOGGER,
     AcceptPaused,
     AcceptResumed,
+    BackpressureEnded,
+    BackpressureStarted,
     CloseReason,
+    ConnectionAccepted,
+    ConnectionDrained,
     ConnectionEnded,
+    ConnectionEvent,
     ConnectionOpened,
     ConnectionRejected,
+    DescribedEvent,
     DrainReport,
     DrainStarted,
     Event,
@@ -22,81 +32,142 @@ from trio_tcp._events import (
     HandshakeFailed,
     LimitReached,
     MessageMalformed,
+    ProxyHeaderReceived,
     ServerResumed,
     ServerStarted,
     ServerStopped,
     ServerSuspended,
+    TimedOut,
+    TlsEstablished,
 )
+from trio_tcp._printable import printable, printable_traceback
 
 __all__ = ["log_events"]
 
-
-def _who(peer: Address | None) -> str:
-    return "a client with no address" if peer is None else str(peer)
-
-
-_QUIET = (
-    CloseReason.PEER_CLOSED,
-    CloseReason.CLOSED,
-    CloseReason.DETACHED,
-    CloseReason.DRAINED,
+QUIET: Final = frozenset(
+    {
+        CloseReason.PEER_CLOSED,
+        CloseReason.CLOSED,
+        CloseReason.DETACHED,
+        CloseReason.DRAINED,
+        # A failed handler has its own record, with the traceback.
+        CloseReason.HANDLER_FAILED,
+    }
 )
+"""Ends that are in order, or told already."""
+
+LEVELS: Final[dict[type[Event], int]] = {
+    HandlerFailed: logging.ERROR,
+    MessageMalformed: logging.INFO,
+    GarbageSkipped: logging.INFO,
+    HandshakeFailed: logging.INFO,
+    AcceptPaused: logging.ERROR,
+    AcceptResumed: logging.WARNING,
+    LimitReached: logging.WARNING,
+    DrainStarted: logging.INFO,
+    DrainReport: logging.INFO,
+    ServerSuspended: logging.INFO,
+    ServerResumed: logging.INFO,
+    ServerStarted: logging.INFO,
+    ServerStopped: logging.INFO,
+}
+"""All others are at DEBUG: what is in order; a timeout, of whose end there is another
+line; and a rejection, as there may be as many as an attacker likes."""
 
 
-def _is_in_order(event: Event) -> bool:
-    """Say whether this is what happens to each connection: the fast path."""
-    if isinstance(event, ConnectionEnded):
-        return event.reason in _QUIET
-    return isinstance(event, ConnectionOpened)
-
-
-def log_events(event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 - a case for each
+def log_events(event: Event) -> None:
     """Write a record to the ``trio_tcp`` logger: the default observer.
 
     A peer's misconduct is one line at INFO, a handler's exception is at ERROR with its
-    traceback, and what is in order is at DEBUG.
+    traceback, and what is in order is at DEBUG. The `logging.LogRecord` has the record
+    as its attribute ``event``.
+
+    What a peer may have written (the text of an error, a label) is shortened, and has
+    no line ends or control characters; a traceback is indented. So each line that
+    begins at the margin is one of the log's own.
     """
-    if _is_in_order(event) and not LOGGER.isEnabledFor(logging.DEBUG):
-        return
+    level = _level(event)
+    if LOGGER.isEnabledFor(level):
+        template, *values = _line(event)
+        texts = (printable(v) if isinstance(v, str) else v for v in values)
+        error = event.error if isinstance(event, HandlerFailed) else None
+        LOGGER.log(level, template, *texts, exc_info=error, extra={"event": event})
+
+
+def _level(event: Event) -> int:
+    if isinstance(event, ConnectionEnded):
+        return logging.DEBUG if event.reason in QUIET else logging.INFO
+    if isinstance(event, DescribedEvent):
+        return event.level
+    if isinstance(event, ConnectionDrained):
+        was_hard = event.stage in {"cancelled", "aborted"}
+        return logging.INFO if was_hard else logging.DEBUG
+    return LEVELS.get(type(event), logging.DEBUG)
+
+
+Line = tuple[str, *tuple[object, ...]]
+"""A template, and what goes into it."""
+
+
+def _line(event: Event) -> Line:
+    if isinstance(event, ConnectionEvent):
+        return _line_of_connection(event)
+    if isinstance(event, DescribedEvent):
+        return "%s", event.describe()
+    return _line_of_server(event)
+
+
+def _line_of_connection(event: ConnectionEvent) -> Line:  # noqa: C901, PLR0911, PLR0912 - a case for each
+    name = event.name
     match event:
-        case HandlerFailed():
-            LOGGER.error("%s: handler failed", event.name, exc_info=event.error)
-        case ConnectionEnded():
-            # A failed handler has its own record, with the traceback.
-            quiet = event.reason in _QUIET or event.reason is CloseReason.HANDLER_FAILED
-            level = logging.DEBUG if quiet else logging.INFO
-            detail = f": {event.error}" if event.error and not quiet else ""
-            LOGGER.log(level, "%s ended, %s%s", event.name, event.reason.value, detail)
+        case ConnectionAccepted():
+            return "%s accepted", name
+        case ProxyHeaderReceived():
+            return "%s comes through the proxy %s", name, str(event.proxy)
+        case TlsEstablished():
+            return "%s speaks %s, after %.3f s", name, event.version, event.seconds
+        case HandshakeFailed():
+            return "%s: %s failed: %s", name, event.stage, str(event.error)
+        case ConnectionRejected():
+            return "%s rejected: %s", name, event.limit
         case ConnectionOpened():
-            LOGGER.debug("%s opened", event.name)
+            return "%s opened", name
         case MessageMalformed():
-            LOGGER.info("%s: malformed message: %s", event.name, event.error)
+            return "%s: malformed message: %s", name, str(event.error)
         case GarbageSkipped():
-            LOGGER.info("%s: skipped %d bytes of garbage", event.name, event.count)
+            return "%s: skipped %d bytes of garbage", name, event.count
+        case TimedOut():
+            return "%s: timed out: %s=%g", name, event.timeout, event.seconds
+        case BackpressureStarted():
+            return "%s: a sender waits, %d bytes are queued", name, event.bytes_queued
+        case BackpressureEnded():
+            return "%s: nobody waits to send, after %.1f s", name, event.seconds
+        case ConnectionDrained():
+            return "%s: drained: %s", name, event.stage
+        case HandlerFailed():
+            return "%s: handler failed", name
+        case ConnectionEnded(error=error) if error and event.reason not in QUIET:
+            return "%s ended, %s: %s", name, event.reason.value, str(error)
+        case ConnectionEnded():
+            return "%s ended, %s", name, event.reason.value
+        case _:
+            return "%s", repr(event)
+
+
+def _line_of_server(event: Event) -> Line:  # noqa: C901, PLR0911 - a case for each
+    match event:
         case AcceptPaused():
             reason = os.strerror(event.error.errno or 0)
-            LOGGER.error(
-                "cannot accept (%s); trying every %g s", reason, event.retry_seconds
-            )
+            return "cannot accept (%s); trying every %g s", reason, event.retry_seconds
         case AcceptResumed():
-            LOGGER.warning("accepting again, after %.1f s", event.paused_seconds)
+            return "accepting again, after %.1f s", event.paused_seconds
         case LimitReached():
-            LOGGER.warning("limit reached: %s=%g", event.limit, event.value)
-        case ConnectionRejected():
-            # DEBUG: there may be as many as an attacker likes.
-            LOGGER.debug("rejected %s: %s", _who(event.peer), event.limit)
-        case HandshakeFailed():
-            LOGGER.info(
-                "%s failed with %s: %s", event.stage, _who(event.peer), event.error
-            )
+            return "limit reached: %s=%g", event.limit, event.value
         case DrainStarted():
-            LOGGER.info(
-                "draining %d connections, for up to %g s",
-                event.connections,
-                event.grace,
-            )
+            template = "draining %d connections, for up to %g s"
+            return template, event.connections, event.grace
         case DrainReport():
-            LOGGER.info(
+            return (
                 "drained in %.1f s: %d finished, %d cancelled, %d aborted",
                 event.seconds,
                 event.finished,
@@ -104,12 +175,23 @@ def log_events(event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 - a case f
                 event.aborted,
             )
         case ServerSuspended():
-            LOGGER.info("suspended: accepting nobody")
+            return ("suspended: accepting nobody",)
         case ServerResumed():
-            LOGGER.info("resumed: accepting again")
+            return ("resumed: accepting again",)
         case ServerStarted():
-            LOGGER.info("listening on %s", ", ".join(map(str, event.addresses)))
+            return "listening on %s", ", ".join(map(str, event.addresses))
         case ServerStopped():
-            LOGGER.info("stopped, after %d connections", event.accepted)
+            return "stopped, after %d connections", event.accepted
         case _:
-            LOGGER.debug("%r", event)
+            return "%s", repr(event)
+
+
+def _make_printable(record: logging.LogRecord) -> bool:
+    """Write the traceback of a record, before a formatter does it without care."""
+    if record.exc_info and record.exc_info[1] is not None:
+        # Formatters take it from here if it is there.
+        record.exc_text = printable_traceback(record.exc_info[1])
+    return True
+
+
+LOGGER.addFilter(_make_printable)

@@ -253,6 +253,9 @@ class Outgoing:
             line.remove(waiter)
             return trio.lowlevel.Abort.SUCCEEDED
 
+        self._journal.report_congested(self.bytes_queued)
+        if self.closed:  # by the observer
+            raise self.refusal()
         line.append(waiter)
         await trio.lowlevel.wait_task_rescheduled(leave_the_line)
         if not waiter.committed:
@@ -381,6 +384,7 @@ class Outgoing:
             self._writer = None
             if self._eof_sent is not None:
                 self._eof_sent.set()
+            self._journal.report_relieved()
 
     def _start_to_wait(self) -> None:
         """Start the clock: the stream is to take something."""
@@ -484,6 +488,8 @@ class Outgoing:
         while self._waiting:
             trio.lowlevel.reschedule(self._waiting.popleft().task)
         self._wake_progress()
+        if self._waiting is not None:
+            self._journal.report_relieved()
 
     def drop(self) -> None:
         """Close, and forget what is queued: it cannot be delivered any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import signal
 
@@ -93,3 +94,16 @@ WHO = {"slot": 1, "generation": 2, "pid": 300}
 )
 def test_an_event_reads_as_a_line(event: trio_tcp.WorkersEvent, line: str) -> None:
     assert event.describe() == line
+
+
+def test_what_matters_is_seen_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """As an error, where old code goes on because the new does not start."""
+    failed = trio_tcp.ReloadFailed(generation=2, reason="worker 0 ended")
+    trio_tcp.log_events(failed)
+    assert caplog.record_tuples == [
+        (
+            "trio_tcp",
+            logging.ERROR,
+            "reload failed, the old workers stay: worker 0 ended",
+        )
+    ]

@@ -16,6 +16,7 @@ from typing import Final, final
 
 import trio
 
+from trio_tcp._transport._client_hello import MAX_HELLO_BYTES, requested_name
 from trio_tcp._transport._tls_faults import explain_failure
 from trio_tcp._transport._tls_info import TlsInfo
 
@@ -75,6 +76,8 @@ class TlsSession:
         "_failure",
         "_from_peer",
         "_fruitless",
+        "_hello",
+        "_is_first",
         "_ssl",
         "_to_peer",
         "at_eof",
@@ -97,6 +100,8 @@ class TlsSession:
             server_side=is_server_context(context),
             server_hostname=server_hostname,
         )
+        self._is_first = True  # what comes next belongs to the peer's first message
+        self._hello = b""  # the ClientHello; to a server
         self._failure: tuple[str, Exception | None] | None = None
         self._fruitless = 0  # bytes from the peer since the last that had data in them
         self.at_eof: bool = False
@@ -115,6 +120,11 @@ class TlsSession:
             version=self._ssl.version() or "",
             cipher="" if cipher is None else cipher[0],
             alpn=self._ssl.selected_alpn_protocol(),
+            server_name=(
+                requested_name(self._hello)
+                if self._ssl.server_side
+                else self._ssl.server_hostname
+            ),
             # It is empty for a peer that was not verified.
             peer_certificate=self._ssl.getpeercert() or None,
             peer_certificate_der=self._ssl.getpeercert(binary_form=True),
@@ -130,11 +140,16 @@ class TlsSession:
             ssl.SSLError: it has failed. There may be an alert to be sent.
         """
         self._from_peer.write(received)
+        if self._is_first and self._ssl.server_side:
+            self._hello = (self._hello + received)[:MAX_HELLO_BYTES]
         try:
             self._ssl.do_handshake()
         except ssl.SSLWantReadError:
+            # OpenSSL answers when it has the whole ClientHello.
+            self._is_first = not self._to_peer.pending and self._is_first
             return False
         self.info = self._look_up()
+        self._hello = b""
         return True
 
     def output(self) -> bytes:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 import attrs
 
 from trio_tcp._errors import EncodeError, MalformedMessageError
+from trio_tcp._printable import MAX_QUOTED_CHARS, printable
 from trio_tcp.codecs._batch_codec import DecodeBatch, batch_codec
 from trio_tcp.codecs._codec import NEED_MORE, Codec, Decoding
 from trio_tcp.codecs._large_codec import FindExtent, large_codec
@@ -44,7 +45,8 @@ FrameOut = TypeVar("FrameOut")
 
 
 def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    # It may quote the message, as int() and float() do.
+    return f"{type(error).__name__}: {printable(str(error), MAX_QUOTED_CHARS)}"
 
 
 @final
@@ -55,7 +57,8 @@ class Mapped(Codec[In, Out]):
     Args:
         framing: the codec underneath; it has the limits.
         decode: a function from one of its messages to yours. An exception that it
-            raises is a `MalformedMessageError`, and the next message follows.
+            raises is a `MalformedMessageError`, whose text has the first and last of
+            its own, 100 characters in all; and the next message follows.
         encode: a function from one of your messages to one of its own. An exception
             that it raises is an `EncodeError`; nothing is sent.
 
