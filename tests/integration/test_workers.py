@@ -204,12 +204,15 @@ async def test_signals_to_the_whole_group_of_processes_are_taken_once(
 ) -> None:
     """As ``systemctl stop`` sends them: what a worker is at, it finishes."""
     async with supervised(tmp_path) as service, client_of(service) as busy:
-        assert await busy.ask("work") == "working"
-        for worker in service.all("WorkerReady"):
-            os.kill(worker["pid"], signal.SIGTERM)
-            os.kill(worker["pid"], signal.SIGHUP)
+        pid = int(await busy.ask("pid"))
+        assert await busy.ask("work until told") == "working"
         service.send_signal(signal.SIGTERM)
-        assert await busy.line() == "done"
+        # The idle one has ended: the busy one has been told, too.
+        ended = await service.wait("WorkerEnded")
+        assert ended["pid"] != pid
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(pid, number)
+        assert await busy.ask("finish") == "done"
         assert await busy.line() == ""
         await busy.stream.aclose()
         assert await service.end() == 0
