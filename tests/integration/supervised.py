@@ -47,6 +47,8 @@ async def obey(connection):
             case "environment":
                 await connection.send(" ".join(sorted(os.environ)))
             case "block":
+                await connection.send("blocking")
+                await connection.flush()
                 time.sleep(1000)
             case _:
                 await connection.send(line)

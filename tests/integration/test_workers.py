@@ -60,6 +60,15 @@ async def wait_for_version(service: Service, version: str) -> None:
                     return
 
 
+async def wait_for_another(service: Service, pid: int) -> None:
+    """Wait until another process answers: this one may just have accepted a client."""
+    answer = ""
+    while answer in {"", str(pid)}:
+        async with client_of(service) as client:
+            with suppress(trio.BrokenResourceError):
+                answer = await client.ask("pid")
+
+
 # What it is -------------------------------------------------------------------------
 
 
@@ -305,9 +314,8 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(
             if how == "stopped":
                 os.kill(pid, signal.SIGSTOP)
             else:
-                await client.stream.send_all(b"block\n")
-            # The others serve meanwhile.
-            assert pid not in await pids_of(service, 1)
+                assert await client.ask("block") == "blocking"
+            await wait_for_another(service, pid)  # the others serve meanwhile
             killed = await service.wait("WorkerKilled", pid=pid)
             assert killed["reason"] == "heartbeat"
         ready = await service.wait("WorkerReady", slot=killed["slot"])
