@@ -23,6 +23,7 @@ from trio_tcp._events import (
     ConnectionEvent,
     ConnectionOpened,
     ConnectionRejected,
+    DescribedEvent,
     DrainReport,
     DrainStarted,
     Event,
@@ -96,6 +97,8 @@ def log_events(event: Event) -> None:
 def _level(event: Event) -> int:
     if isinstance(event, ConnectionEnded):
         return logging.DEBUG if event.reason in QUIET else logging.INFO
+    if isinstance(event, DescribedEvent):
+        return event.level
     if isinstance(event, ConnectionDrained):
         was_hard = event.stage in {"cancelled", "aborted"}
         return logging.INFO if was_hard else logging.DEBUG
@@ -109,6 +112,8 @@ Line = tuple[str, *tuple[object, ...]]
 def _line(event: Event) -> Line:
     if isinstance(event, ConnectionEvent):
         return _line_of_connection(event)
+    if isinstance(event, DescribedEvent):
+        return "%s", event.describe()
     return _line_of_server(event)
 
 

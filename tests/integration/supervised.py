@@ -35,6 +35,11 @@ async def obey(connection):
                 await connection.send("working")
                 await connection.draining.wait()
                 await connection.send("done")
+            case "work until told":
+                await connection.send("working")
+                with connection.busy():
+                    await connection.receive()
+                await connection.send("done")
             case "work for ever":
                 await connection.send("working")
                 with trio.CancelScope(shield=True):
@@ -42,6 +47,8 @@ async def obey(connection):
             case "environment":
                 await connection.send(" ".join(sorted(os.environ)))
             case "block":
+                await connection.send("blocking")
+                await connection.flush()
                 time.sleep(1000)
             case _:
                 await connection.send(line)

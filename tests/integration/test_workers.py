@@ -60,6 +60,15 @@ async def wait_for_version(service: Service, version: str) -> None:
                     return
 
 
+async def wait_for_another(service: Service, pid: int) -> None:
+    """Wait until another process answers: this one may just have accepted a client."""
+    answer = ""
+    while answer in {"", str(pid)}:
+        async with client_of(service) as client:
+            with suppress(trio.BrokenResourceError):
+                answer = await client.ask("pid")
+
+
 # What it is -------------------------------------------------------------------------
 
 
@@ -204,12 +213,15 @@ async def test_signals_to_the_whole_group_of_processes_are_taken_once(
 ) -> None:
     """As ``systemctl stop`` sends them: what a worker is at, it finishes."""
     async with supervised(tmp_path) as service, client_of(service) as busy:
-        assert await busy.ask("work") == "working"
-        for worker in service.all("WorkerReady"):
-            os.kill(worker["pid"], signal.SIGTERM)
-            os.kill(worker["pid"], signal.SIGHUP)
+        pid = int(await busy.ask("pid"))
+        assert await busy.ask("work until told") == "working"
         service.send_signal(signal.SIGTERM)
-        assert await busy.line() == "done"
+        # The idle one has ended: the busy one has been told, too.
+        ended = await service.wait("WorkerEnded")
+        assert ended["pid"] != pid
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(pid, number)
+        assert await busy.ask("finish") == "done"
         assert await busy.line() == ""
         await busy.stream.aclose()
         assert await service.end() == 0
@@ -302,9 +314,8 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(
             if how == "stopped":
                 os.kill(pid, signal.SIGSTOP)
             else:
-                await client.stream.send_all(b"block\n")
-            # The others serve meanwhile.
-            assert pid not in await pids_of(service, 1)
+                assert await client.ask("block") == "blocking"
+            await wait_for_another(service, pid)  # the others serve meanwhile
             killed = await service.wait("WorkerKilled", pid=pid)
             assert killed["reason"] == "heartbeat"
         ready = await service.wait("WorkerReady", slot=killed["slot"])

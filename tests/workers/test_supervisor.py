@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import signal
 
@@ -10,6 +11,13 @@ import trio
 
 import trio_tcp
 from trio_tcp._workers import Supervisor, is_worker, work
+
+
+async def test_listeners_are_closed_also_when_an_argument_makes_no_sense() -> None:
+    [listener] = await trio_tcp.open_tcp_listeners(0, host="127.0.0.1")
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        await trio_tcp.serve_with_workers("service:serve", [listener], workers=0)
+    assert listener.socket.fileno() < 0
 
 
 @pytest.mark.parametrize("workers", [0, -1])
@@ -93,3 +101,16 @@ WHO = {"slot": 1, "generation": 2, "pid": 300}
 )
 def test_an_event_reads_as_a_line(event: trio_tcp.WorkersEvent, line: str) -> None:
     assert event.describe() == line
+
+
+def test_what_matters_is_seen_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """As an error, where old code goes on because the new does not start."""
+    failed = trio_tcp.ReloadFailed(generation=2, reason="worker 0 ended")
+    trio_tcp.log_events(failed)
+    assert caplog.record_tuples == [
+        (
+            "trio_tcp",
+            logging.ERROR,
+            "reload failed, the old workers stay: worker 0 ended",
+        )
+    ]

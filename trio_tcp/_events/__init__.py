@@ -30,7 +30,7 @@ from trio_tcp._events._connection_events import (
     TimedOut,
     TlsEstablished,
 )
-from trio_tcp._events._event import LOGGER, Event, Observer, notify
+from trio_tcp._events._event import LOGGER, DescribedEvent, Event, Observer, notify
 from trio_tcp._events._server_events import (
     AcceptPaused,
     AcceptResumed,
@@ -57,6 +57,7 @@ __all__ = [
     "ConnectionOpened",
     "ConnectionRejected",
     "ConnectionStatistics",
+    "DescribedEvent",
     "DrainReport",
     "DrainStarted",
     "Event",

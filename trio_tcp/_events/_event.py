@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import attrs
 
 from trio_tcp._printable import printable
 
-__all__ = ["LOGGER", "Event", "Observer", "notify"]
+__all__ = ["LOGGER", "DescribedEvent", "Event", "Observer", "notify"]
 
 LOGGER = logging.getLogger("trio_tcp")
 
@@ -18,6 +18,21 @@ LOGGER = logging.getLogger("trio_tcp")
 @attrs.frozen(kw_only=True)
 class Event:
     """The base of all records. New kinds, and new fields, may come."""
+
+
+@attrs.frozen(kw_only=True)
+class DescribedEvent(Event):
+    """A record that says itself how it reads in the log: those of layers above it.
+
+    Attributes:
+        level: how much it matters, as `logging` has it.
+    """
+
+    level: ClassVar[int] = logging.INFO
+
+    def describe(self) -> str:
+        """Return a line for the log."""
+        raise NotImplementedError
 
 
 class Observer(Protocol):

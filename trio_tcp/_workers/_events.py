@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, TypeAlias
 import attrs
 
 from trio_tcp._address import Address
-from trio_tcp._events import DrainReport, Event
+from trio_tcp._events import DescribedEvent, DrainReport
 
 __all__ = [
     "KillReason",
@@ -32,18 +32,8 @@ KillReason: TypeAlias = Literal["startup", "heartbeat", "grace", "exit"]
 
 
 @attrs.frozen(kw_only=True)
-class WorkersEvent(Event):
-    """The base of records of a supervisor.
-
-    Attributes:
-        level: how much it matters, as `logging` has it.
-    """
-
-    level: ClassVar[int] = logging.INFO
-
-    def describe(self) -> str:
-        """Return a line for the log."""
-        raise NotImplementedError
+class WorkersEvent(DescribedEvent):
+    """The base of records of a supervisor."""
 
 
 @attrs.frozen(kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from typing import Final
 
 import trio
@@ -143,14 +144,19 @@ async def serve_with_workers(
                     "service:serve", [listener], workers=4
                 )
     """
-    check_target(serve)
-    supervisor = Supervisor(
-        [sys.executable, "-m", "trio_tcp._workers", serve, *sys.path],
-        listeners,
-        own_listeners=own_listeners,
-        workers=workers,
-        grace=grace,
-        supervision=supervision,
-        observer=observer,
-    )
+    try:
+        check_target(serve)
+        supervisor = Supervisor(
+            [sys.executable, "-m", "trio_tcp._workers", serve, *sys.path],
+            listeners,
+            own_listeners=own_listeners,
+            workers=workers,
+            grace=grace,
+            supervision=supervision,
+            observer=observer,
+        )
+    except (ValueError, RuntimeError):
+        for listener in chain(listeners, *own_listeners):
+            listener.socket.close()
+        raise
     await supervisor.run()
