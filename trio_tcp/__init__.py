@@ -71,6 +71,7 @@ from trio_tcp._errors import (
     FrameTooLargeError,
     FramingError,
     HalfCloseUnsupportedError,
+    HubClosedError,
     InvalidFrameError,
     MalformedMessageError,
     MessageTooLargeError,
@@ -78,6 +79,7 @@ from trio_tcp._errors import (
     PeerTooSlowError,
     PoolClosedError,
     RequestIdInUseError,
+    SlowSubscriberError,
     TlsHandshakeError,
     TrioTcpError,
     TruncatedError,
@@ -108,6 +110,15 @@ from trio_tcp._events import (
 )
 from trio_tcp._framed import framed
 from trio_tcp._heartbeat import heartbeat
+from trio_tcp._hub import (
+    Attachment,
+    Hub,
+    HubStatistics,
+    Lagged,
+    Position,
+    Publication,
+    Subscription,
+)
 from trio_tcp._inherited import inherited_listeners, listener_from_fd
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
@@ -145,6 +156,7 @@ __all__ = [
     "AcceptPaused",
     "AcceptResumed",
     "Address",
+    "Attachment",
     "Backoff",
     "Break",
     "CloseNotifyMissingError",
@@ -176,8 +188,12 @@ __all__ = [
     "Handler",
     "HandlerFailed",
     "HandshakeFailed",
+    "Hub",
+    "HubClosedError",
+    "HubStatistics",
     "InvalidFrameError",
     "KeepAlive",
+    "Lagged",
     "LimitReached",
     "Limits",
     "MalformedMessageError",
@@ -189,8 +205,10 @@ __all__ = [
     "Pool",
     "PoolClosedError",
     "PoolStatistics",
+    "Position",
     "ProxyHeader",
     "ProxyProtocol",
+    "Publication",
     "Ready",
     "ReconnectingRequester",
     "RequestIdInUseError",
@@ -206,7 +224,9 @@ __all__ = [
     "ServerSuspended",
     "Session",
     "SessionState",
+    "SlowSubscriberError",
     "Stopped",
+    "Subscription",
     "TcpAddress",
     "Timeouts",
     "Tls",
