@@ -24,6 +24,7 @@ The layers, each of which imports only from those below it::
     _framed _respond        handlers made: of streams, of functions
     _heartbeat              a dead peer, noticed in a known time
     _broadcast              one message to many connections
+    _hub                    topics, and who subscribes to them
     _clients                a task for each client of a server
     _server                 the running server: what it tells, how it changes
     _drain                  its end in order, in stages
@@ -118,6 +119,7 @@ from trio_tcp._hub import (
     Position,
     Publication,
     Subscription,
+    WhenFull,
 )
 from trio_tcp._inherited import inherited_listeners, listener_from_fd
 from trio_tcp._listen import open_tcp_listeners
@@ -237,6 +239,7 @@ __all__ = [
     "UnexpectedReplyError",
     "UnixAddress",
     "Waiting",
+    "WhenFull",
     "broadcast",
     "broadcast_nowait",
     "connect_tcp",

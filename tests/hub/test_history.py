@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import trio_tcp
-from trio_tcp import Lagged, Position, Publication
+from trio_tcp import Lagged, Position
 
 
 def everything(subscription: trio_tcp.Subscription[Any]) -> list[Any]:

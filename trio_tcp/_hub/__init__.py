@@ -6,6 +6,7 @@ a task, `_attachment` a connection. Each has a `_backlog`, which keeps to one po
 """
 
 from trio_tcp._hub._attachment import Attachment
+from trio_tcp._hub._backlog import WhenFull
 from trio_tcp._hub._hub import Hub, HubStatistics
 from trio_tcp._hub._publication import Lagged, Position, Publication
 from trio_tcp._hub._subscription import Subscription
@@ -18,4 +19,5 @@ __all__ = [
     "Position",
     "Publication",
     "Subscription",
+    "WhenFull",
 ]

@@ -111,7 +111,7 @@ class Attachment:
         """Whether it is full, and leaves nothing out."""
         return self._may_wait and (bool(self._line) or self._backlog.is_full)
 
-    def offer(self, publication: Publication[Any], /) -> bool:
+    def offer(self, publication: Publication[Any], /, *, gather: bool) -> bool:
         """Commit it, or keep it until there is room, as the policy says."""
         outgoing = self._outgoing
         if not (self._is_listening or (self._keeps_latest and outgoing.is_stuck)):
@@ -119,7 +119,7 @@ class Attachment:
             if frame is None:
                 return True
             try:
-                if outgoing.commit(frame, gather=True):
+                if outgoing.commit(frame, gather=gather):
                     outgoing.messages_sent += 1
                     return True
             except ConnectionFault:  # it has ended; its handler is about to notice
@@ -175,7 +175,7 @@ class Attachment:
 
     async def wait_to_take(self, publication: Publication[Any], /) -> None:
         """Wait for room; nobody waits after the end."""
-        if self._is_over or self.offer(publication):
+        if self._is_over or self.offer(publication, gather=True):
             return
         await self._line.wait(publication)
 

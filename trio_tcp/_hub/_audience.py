@@ -18,8 +18,16 @@ MAX_REMEMBERED: Final = 10_000
 class Subscriber(Protocol):
     """Gets publications."""
 
-    def offer(self, publication: Publication[Any], /) -> bool:
-        """Take a publication, or leave it out; False if the publisher is to wait."""
+    def offer(self, publication: Publication[Any], /, *, gather: bool) -> bool:
+        """Take a publication, or leave it out.
+
+        Args:
+            publication: was encoded before.
+            gather: there are others in this pass of the scheduler, to be sent together.
+
+        Returns:
+            False if the publisher is to wait.
+        """
         ...
 
     async def wait_to_take(self, publication: Publication[Any], /) -> None:

@@ -80,6 +80,7 @@ class Hub(Generic[T]):
         self._audience = Audience()
         self._formats = Formats()
         self._published = 0
+        self._publishing = 0
         self._left_out = 0
         self._disconnected = 0
         self._is_closed = False
@@ -259,9 +260,16 @@ class Hub(Generic[T]):
             While this waits for subscribers with ``"wait"``, those do not get it.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        publication, waiting = self._publish(topic, message)
-        # Shielded: many have it, and Cancelled would deny it.
-        await trio.lowlevel.cancel_shielded_checkpoint()
+        publication, waiting = self._publish(
+            topic, message, gather=self._publishing > 0
+        )
+        # What others publish in this pass of the scheduler is gathered.
+        self._publishing += 1
+        try:
+            # Shielded: many have it, and Cancelled would deny it.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        finally:
+            self._publishing -= 1
         if waiting:
             async with open_quiet_nursery() as nursery:
                 for subscriber in waiting:
@@ -278,11 +286,11 @@ class Hub(Generic[T]):
         check_topic(topic)
         if any(subscriber.holds_up for subscriber in self._audience.of(topic)):
             raise trio.WouldBlock
-        publication, _ = self._publish(topic, message)
+        publication, _ = self._publish(topic, message, gather=True)
         return publication
 
     def _publish(
-        self, topic: str, message: T
+        self, topic: str, message: T, *, gather: bool
     ) -> tuple[Publication[T], list[Subscriber]]:
         if self._is_closed:
             raise HubClosedError
@@ -294,8 +302,11 @@ class Hub(Generic[T]):
             subscriber.encode(publication)
         self._histories.keep(publication)
         self._published += 1
-        waiting = [each for each in subscribers if not each.offer(publication)]
-        return publication, waiting
+        return publication, [
+            subscriber
+            for subscriber in subscribers
+            if not subscriber.offer(publication, gather=gather)
+        ]
 
     # The whole -----------------------------------------------------------------------
 
