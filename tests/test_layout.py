@@ -84,7 +84,7 @@ LONGER = {
     # Its two halves, through which each message goes: to call another module there
     # costs more than what is done.
     "_incoming.py": 560,
-    "_outgoing.py": 520,
+    "_outgoing.py": 560,
 }
 
 

@@ -27,6 +27,7 @@ The layers, each of which imports only from those below it::
     _framed _respond        handlers made: of streams, of functions
     _heartbeat              a dead peer, noticed in a known time
     _broadcast              one message to many connections
+    _hub                    topics, and who subscribes to them
     _clients                a task for each client of a server
     _server                 the running server: what it tells, how it changes
     _drain                  its end in order, in stages
@@ -75,6 +76,7 @@ from trio_tcp._errors import (
     FrameTooLargeError,
     FramingError,
     HalfCloseUnsupportedError,
+    HubClosedError,
     InvalidFrameError,
     MalformedMessageError,
     MessageTooLargeError,
@@ -82,6 +84,7 @@ from trio_tcp._errors import (
     PeerTooSlowError,
     PoolClosedError,
     RequestIdInUseError,
+    SlowSubscriberError,
     TlsHandshakeError,
     TrioTcpError,
     TruncatedError,
@@ -120,6 +123,16 @@ from trio_tcp._events import (
 )
 from trio_tcp._framed import framed
 from trio_tcp._heartbeat import heartbeat
+from trio_tcp._hub import (
+    Attachment,
+    Hub,
+    HubStatistics,
+    Lagged,
+    Position,
+    Publication,
+    Subscription,
+    WhenFull,
+)
 from trio_tcp._inherited import inherited_listeners, listener_from_fd
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
@@ -176,6 +189,7 @@ __all__ = [
     "AcceptPaused",
     "AcceptResumed",
     "Address",
+    "Attachment",
     "Backoff",
     "BackpressureEnded",
     "BackpressureStarted",
@@ -211,8 +225,12 @@ __all__ = [
     "Handler",
     "HandlerFailed",
     "HandshakeFailed",
+    "Hub",
+    "HubClosedError",
+    "HubStatistics",
     "InvalidFrameError",
     "KeepAlive",
+    "Lagged",
     "LimitReached",
     "Limits",
     "MalformedMessageError",
@@ -224,9 +242,11 @@ __all__ = [
     "Pool",
     "PoolClosedError",
     "PoolStatistics",
+    "Position",
     "ProxyHeader",
     "ProxyHeaderReceived",
     "ProxyProtocol",
+    "Publication",
     "Ready",
     "ReconnectingRequester",
     "ReloadFailed",
@@ -246,7 +266,9 @@ __all__ = [
     "ServerSuspended",
     "Session",
     "SessionState",
+    "SlowSubscriberError",
     "Stopped",
+    "Subscription",
     "Supervision",
     "SupervisorStarted",
     "SupervisorStopped",
@@ -263,6 +285,7 @@ __all__ = [
     "UnexpectedReplyError",
     "UnixAddress",
     "Waiting",
+    "WhenFull",
     "WorkerEnded",
     "WorkerEvent",
     "WorkerKilled",

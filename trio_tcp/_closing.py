@@ -25,6 +25,7 @@ from trio_tcp._errors import (
     FramingError,
     MalformedMessageError,
     PeerTooSlowError,
+    SlowSubscriberError,
     TlsHandshakeError,
 )
 from trio_tcp._events import CloseReason, ConnectionStatistics
@@ -267,7 +268,7 @@ class Ending:
         incoming = self._incoming.bytes_held + self._incoming.bytes_ahead
         return incoming + self._outgoing.bytes_held
 
-    def evict(self, error: EvictedError) -> None:
+    def evict(self, error: EvictedError | SlowSubscriberError) -> None:
         """Break the connection, and let go of what it holds."""
         self._journal.break_with(error)
         self._outgoing.abort()

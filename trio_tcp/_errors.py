@@ -38,6 +38,7 @@ __all__ = [
     "FrameTooLargeError",
     "FramingError",
     "HalfCloseUnsupportedError",
+    "HubClosedError",
     "InvalidFrameError",
     "MalformedMessageError",
     "MessageTooLargeError",
@@ -45,6 +46,7 @@ __all__ = [
     "PeerTooSlowError",
     "PoolClosedError",
     "RequestIdInUseError",
+    "SlowSubscriberError",
     "TlsHandshakeError",
     "TrioTcpError",
     "TruncatedError",
@@ -286,6 +288,24 @@ _WAITED_FOR = {
     "lifetime": "the connection was open",
     "reply": "no reply came to any request",
 }
+
+
+class SlowSubscriberError(ConnectionFault, trio.TooSlowError):
+    """This subscriber of a `Hub` had no room left, and had chosen to end then.
+
+    ``when_full="disconnect"`` says so. Where the subscriber is a connection, that is
+    broken, because its peer reads too slowly.
+    """
+
+    def __str__(self) -> str:
+        return "this subscriber was too slow: more was published than it had room for"
+
+
+class HubClosedError(TrioTcpError, trio.ClosedResourceError):
+    """The `Hub` has been closed on this side."""
+
+    def __str__(self) -> str:
+        return "this hub is closed"
 
 
 class EvictedError(ConnectionFault, trio.BrokenResourceError):

@@ -19,6 +19,7 @@ from trio_tcp._errors import (
     FramingError,
     MalformedMessageError,
     PeerTooSlowError,
+    SlowSubscriberError,
     TlsHandshakeError,
     TruncatedError,
     UnexpectedReplyError,
@@ -283,7 +284,7 @@ def _reason_of(error: Exception) -> CloseReason:
     match error:
         case PeerTooSlowError():
             return CloseReason.TIMED_OUT
-        case EvictedError():
+        case EvictedError() | SlowSubscriberError():
             return CloseReason.EVICTED
         case TruncatedError():
             return CloseReason.TRUNCATED

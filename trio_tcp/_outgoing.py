@@ -89,6 +89,7 @@ class Outgoing:
         "_packed",
         "_patience",
         "_progress",
+        "_progress_calls",
         "_stall",
         "_transport",
         "_waiting",
@@ -119,6 +120,7 @@ class Outgoing:
         # Made when first needed: most connections never have a sender in line.
         self._waiting: deque[_Waiter] | None = None
         self._progress: trio.Event | None = None
+        self._progress_calls: list[Callable[[], None]] | None = None
         self._eof_sent: trio.Event | None = None
         self._excused = False  # the peer cannot be late
         self._writer: Worker | None = None  # while a task writes
@@ -209,6 +211,11 @@ class Outgoing:
         if self.closed:
             raise self.refusal()
         return True
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the stream has not taken at once what is queued."""
+        return self._writer is not None and self.bytes_queued > 0
 
     @property
     def is_full(self) -> bool:
@@ -462,10 +469,22 @@ class Outgoing:
             self._progress = trio.Event()
         await self._progress.wait()
 
+    def call_at_progress(self, call: Callable[[], None]) -> None:
+        """Have this called once, when the stream has taken more, or never will."""
+        if self._progress is None:
+            self._progress = trio.Event()
+        if self._progress_calls is None:
+            self._progress_calls = []
+        self._progress_calls.append(call)
+
     def _wake_progress(self) -> None:
         if self._progress is not None:
             self._progress.set()
             self._progress = None
+        if self._progress_calls is not None:
+            calls, self._progress_calls = self._progress_calls, None
+            for call in calls:
+                call()
 
     # Ending
 

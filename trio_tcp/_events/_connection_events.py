@@ -51,7 +51,8 @@ class CloseReason(enum.Enum):
     DRAINED = "drained"
     """The server drained: nothing was left to do, or the grace was over."""
     EVICTED = "evicted"
-    """It held the most when the server's connections held too much together."""
+    """It held the most when the server's connections held too much together, or could
+    not keep up with what it had subscribed to."""
     DETACHED = "detached"
     """This side took the stream out of the connection with `detach`."""
 

@@ -1,0 +1,146 @@
+"""Who listens to what: subscribers by topic and by pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from re import Pattern
+from typing import Any, Final, Protocol, final
+
+from trio_tcp._hub._publication import Publication
+from trio_tcp._hub._topics import check_pattern, is_pattern, matcher
+
+__all__ = ["Audience", "Subscriber", "checked"]
+
+MAX_REMEMBERED: Final = 10_000
+"""Topics whose patterns are remembered, so that each is not looked for each time."""
+
+
+class Subscriber(Protocol):
+    """Gets publications."""
+
+    def offer(self, publication: Publication[Any], /, *, gather: bool) -> bool:
+        """Take a publication, or leave it out.
+
+        Args:
+            publication: was encoded before.
+            gather: there are others in this pass of the scheduler, to be sent together.
+
+        Returns:
+            False if the publisher is to wait.
+        """
+        ...
+
+    async def wait_to_take(self, publication: Publication[Any], /) -> None:
+        """Take a publication when there is room; returns at once after the end."""
+        ...
+
+    @property
+    def holds_up(self) -> bool:
+        """Whether the publisher would have to wait right now."""
+        ...
+
+    def encode(self, publication: Publication[Any], /) -> None:
+        """Make ready what `offer` needs, so that it cannot fail.
+
+        Raises:
+            EncodeError: the publication cannot be sent to it.
+        """
+        ...
+
+    @property
+    def missed(self) -> int:
+        """How many publications it did not get."""
+        ...
+
+    @property
+    def was_too_slow(self) -> bool:
+        """Whether it has ended because of that."""
+        ...
+
+    def end(self) -> None:
+        """Take nothing any more, and let go those that wait."""
+        ...
+
+
+@final
+class Audience:
+    """All subscribers of a hub."""
+
+    def __init__(self) -> None:
+        # Dicts, so that the order is that of coming, and a run can be repeated.
+        self._by_topic: dict[str, dict[Subscriber, None]] = {}
+        self._by_pattern: dict[str, dict[Subscriber, None]] = {}
+        self._matchers: dict[str, Pattern[str]] = {}
+        self._remembered: dict[str, list[dict[Subscriber, None]]] = {}
+        self._members: dict[Subscriber, Sequence[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @property
+    def members(self) -> list[Subscriber]:
+        """All of them."""
+        return list(self._members)
+
+    @property
+    def topics(self) -> int:
+        """How many topics and patterns somebody listens to."""
+        return len(self._by_topic) + len(self._by_pattern)
+
+    def join(self, subscriber: Subscriber, patterns: Sequence[str]) -> None:
+        """Add a subscriber."""
+        self._members[subscriber] = patterns
+        for pattern in patterns:
+            if not is_pattern(pattern):
+                self._by_topic.setdefault(pattern, {})[subscriber] = None
+                continue
+            if pattern not in self._by_pattern:
+                self._by_pattern[pattern] = {}
+                self._matchers[pattern] = matcher(pattern)
+                self._remembered.clear()
+            self._by_pattern[pattern][subscriber] = None
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """Remove a subscriber, if it is there."""
+        for pattern in self._members.pop(subscriber, ()):
+            groups = self._by_pattern if is_pattern(pattern) else self._by_topic
+            group = groups.get(pattern, {})
+            group.pop(subscriber, None)
+            if not group and groups.pop(pattern, None) is not None:
+                self._matchers.pop(pattern, None)
+                self._remembered.clear()
+
+    def of(self, topic: str) -> Iterable[Subscriber]:
+        """Return those who get what is published under a topic, each once."""
+        exact = self._by_topic.get(topic, {})
+        if not self._by_pattern:
+            return exact
+        groups = self._remembered.get(topic)
+        if groups is None:
+            groups = [
+                self._by_pattern[pattern]
+                for pattern, match in self._matchers.items()
+                if match.fullmatch(topic)
+            ]
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[topic] = groups
+        if not groups:
+            return exact
+        everybody = dict(exact)
+        for group in groups:
+            everybody |= group
+        return everybody
+
+
+def checked(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return these topics and patterns, if that is what they are.
+
+    Raises:
+        ValueError: one of them is not, or there is none.
+    """
+    if not patterns:
+        raise ValueError("to subscribe to nothing makes no sense: name a topic")
+    for pattern in patterns:
+        check_pattern(pattern)
+    return tuple(dict.fromkeys(patterns))

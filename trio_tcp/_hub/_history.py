@@ -1,0 +1,128 @@
+"""What a hub remembers: the last publications of each topic that has a history."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict, deque
+from collections.abc import Mapping, Sequence
+from re import Pattern
+from typing import Final, Generic, TypeVar, final
+
+from trio_tcp._hub._publication import Lagged, Position, Publication
+from trio_tcp._hub._topics import check_pattern, matcher
+
+__all__ = ["MAX_TOPICS", "Histories", "History"]
+
+T = TypeVar("T")
+
+MAX_TOPICS: Final = 10_000
+"""With a history at once. Names of topics may come from peers; where there are more,
+the one that was not published to for the longest is forgotten."""
+
+
+@final
+class History(Generic[T]):
+    """The last publications of one topic."""
+
+    def __init__(self, size: int) -> None:
+        self._epoch = secrets.token_hex(4)
+        self._next = 1
+        self._kept: deque[Publication[T]] = deque(maxlen=size)
+
+    @property
+    def next_position(self) -> Position:
+        """Of what is added next."""
+        return Position(self._epoch, self._next)
+
+    def add(self, publication: Publication[T]) -> None:
+        """Keep a publication, which has the next position."""
+        self._next += 1
+        self._kept.append(publication)
+
+    def last(self, count: int) -> list[Publication[T]]:
+        """Return the last of those that are kept, the oldest first."""
+        return list(self._kept)[-count:] if count else []
+
+    def after(self, position: Position) -> list[Publication[T] | Lagged]:
+        """Return what came after a position, with what is missing before it."""
+        if position.epoch != self._epoch or position.sequence >= self._next:
+            # Counted by somebody else, or before a restart.
+            return [Lagged(None), *self._kept]
+        missed = self._next - len(self._kept) - 1 - position.sequence
+        if missed > 0:
+            return [Lagged(missed), *self._kept]
+        return [*self.last(self._next - 1 - position.sequence)]
+
+
+@final
+class Histories(Generic[T]):
+    """The histories of all topics.
+
+    Args:
+        sizes: how many publications to keep, by pattern; the first that matches counts.
+    """
+
+    def __init__(self, sizes: Mapping[str, int]) -> None:
+        for pattern, size in sizes.items():
+            check_pattern(pattern)
+            if size < 1:
+                raise ValueError(f"a history of {size} publications: at least 1")
+        self._sizes: list[tuple[Pattern[str], int]] = [
+            (matcher(pattern), size) for pattern, size in sizes.items()
+        ]
+        self._histories: OrderedDict[str, History[T]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._histories)
+
+    def make(self, topic: str, message: T) -> Publication[T]:
+        """Make a publication, with its position where the topic has a history."""
+        history = self._histories.get(topic)
+        if history is None:
+            size = self._size(topic)
+            if not size:
+                return Publication(topic, message)
+            history = self._histories[topic] = History(size)
+            if len(self._histories) > MAX_TOPICS:
+                self._histories.popitem(last=False)
+        return Publication(topic, message, history.next_position)
+
+    def keep(self, publication: Publication[T]) -> None:
+        """Keep what was made just now, if its topic has a history."""
+        if publication.position is not None:
+            self._histories.move_to_end(publication.topic)
+            self._histories[publication.topic].add(publication)
+
+    def _size(self, topic: str) -> int:
+        sizes = (size for match, size in self._sizes if match.fullmatch(topic))
+        return next(sizes, 0)
+
+    def recall(
+        self, patterns: Sequence[str], last: int, after: Mapping[str, Position]
+    ) -> list[Publication[T] | Lagged]:
+        """Return what a new subscriber is to get first.
+
+        Args:
+            patterns: what it subscribes to.
+            last: how many publications of each topic that it has no position in.
+            after: its positions, by topic.
+        """
+        if not (last or after):
+            return []
+        topics = {**self._histories, **dict.fromkeys(after)}
+        matches = [matcher(pattern).fullmatch for pattern in patterns]
+        found: list[Publication[T] | Lagged] = []
+        for topic in topics:
+            if any(match(topic) for match in matches):
+                found += self._recall(topic, last, after.get(topic))
+        return found
+
+    def _recall(
+        self, topic: str, last: int, position: Position | None
+    ) -> list[Publication[T] | Lagged]:
+        history = self._histories.get(topic)
+        if history is None:
+            return [Lagged(None)]  # whatever there was is forgotten
+        if position is None:
+            return [*history.last(last)]
+        return history.after(position)

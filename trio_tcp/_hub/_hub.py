@@ -1,0 +1,329 @@
+"""Publish under a topic; whoever subscribes to it gets it, each at its own pace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, TypeVar, final, overload
+
+import attrs
+import trio
+
+from trio_tcp._connection import Connection
+from trio_tcp._errors import HubClosedError
+from trio_tcp._hub._attachment import Attachment
+from trio_tcp._hub._audience import Audience, Subscriber, checked
+from trio_tcp._hub._backlog import Key, WhenFull, make_backlog
+from trio_tcp._hub._format import Formats, Render, message_of
+from trio_tcp._hub._history import Histories
+from trio_tcp._hub._publication import Lagged, Position, Publication
+from trio_tcp._hub._subscription import Subscription
+from trio_tcp._hub._topics import check_topic
+from trio_tcp._nursery import open_quiet_nursery
+
+__all__ = ["Hub", "HubStatistics"]
+
+T = TypeVar("T")
+Out = TypeVar("Out")
+
+CAPACITY: Final = 1000
+"""Publications that wait for one subscriber. They are shared by all that wait, so this
+bounds how far behind one may be, more than memory."""
+
+NO_POSITIONS: Final[Mapping[str, Position]] = {}
+
+
+@attrs.frozen(kw_only=True)
+class HubStatistics:
+    """The counters of a hub, at one moment.
+
+    Attributes:
+        subscribers: tasks and connections now.
+        topics: topics and patterns that somebody listens to now.
+        histories: topics whose publications are kept now.
+        published: so far.
+        left_out: publications that subscribers did not get, as they were too slow; each
+            is counted for each of them.
+        disconnected: subscribers so far that were too slow, by ``"disconnect"``.
+    """
+
+    subscribers: int
+    topics: int
+    histories: int
+    published: int
+    left_out: int
+    disconnected: int
+
+
+@final
+class Hub(Generic[T]):
+    """Brings what is published to all who subscribe, in this process.
+
+    It has no task and holds nothing open: make one wherever all can reach it.
+
+    Args:
+        history: how many publications to keep, by topic or pattern of topics. Who comes
+            back can then go on where it was; and with 1, the last one greets whoever
+            comes. At most 10,000 topics are remembered.
+
+    Example::
+
+        hub: trio_tcp.Hub[str] = trio_tcp.Hub(history={"room.*": 100})
+
+        async def chat(connection: trio_tcp.Connection[str, str]) -> None:
+            with hub.attach(connection, "room.lobby", last=10):
+                async for line in connection:
+                    await hub.publish("room.lobby", line)
+    """
+
+    def __init__(self, *, history: Mapping[str, int] | None = None) -> None:
+        self._histories: Histories[T] = Histories(history or {})
+        self._audience = Audience()
+        self._formats = Formats()
+        self._published = 0
+        self._publishing = 0
+        self._left_out = 0
+        self._disconnected = 0
+        self._is_closed = False
+
+    # Subscribing ---------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        *topics: str,
+        capacity: int = CAPACITY,
+        when_full: WhenFull = "drop_oldest",
+        key: Key | None = None,
+        last: int = 0,
+        after: Mapping[str, Position] = NO_POSITIONS,
+    ) -> Subscription[T]:
+        """Subscribe a task, from now on and until the subscription is closed.
+
+        Args:
+            topics: topics, and patterns: ``room.*``, ``prices.>``. What several of
+                them match comes once.
+            capacity: publications that may wait for it.
+            when_full: what becomes of more. ``"drop_oldest"`` and ``"drop_newest"``
+                leave out some, and a `Lagged` says how many and where.
+                ``"keep_latest"`` keeps only the newest of each key, where what is newer
+                makes what is older worthless: prices, positions. ``"disconnect"`` ends
+                the subscription. ``"wait"`` makes publishers wait; only that costs
+                others anything.
+            key: for ``"keep_latest"``: what of a publication says whose place it takes;
+                by default its topic.
+            last: how many publications that are kept come first, of each topic.
+            after: positions, by topic, of the last publications that it has had: what
+                came after them comes first, and `Lagged` where that is not all.
+
+        Raises:
+            ValueError: no topics, or something that is none; a bad policy.
+            HubClosedError: the hub is closed.
+
+        Example::
+
+            with hub.subscribe("prices.*", when_full="keep_latest") as prices:
+                async for item in prices:
+                    if isinstance(item, trio_tcp.Publication):
+                        print(item.topic, item.message)
+        """
+        patterns = self._check(topics, last)
+        subscription: Subscription[T] = Subscription(
+            make_backlog(when_full, capacity, key),
+            self._recall(patterns, last, after),
+            may_wait=when_full == "wait",
+            leave=self._leave,
+        )
+        self._audience.join(subscription, patterns)
+        return subscription
+
+    @overload
+    def attach(
+        self,
+        connection: Connection[Any, T],
+        *topics: str,
+        capacity: int = ...,
+        when_full: WhenFull = ...,
+        key: Key | None = ...,
+        last: int = ...,
+        after: Mapping[str, Position] = ...,
+    ) -> Attachment: ...
+
+    @overload
+    def attach(
+        self,
+        connection: Connection[Any, Out],
+        *topics: str,
+        render: Callable[[Publication[T] | Lagged], Out | None],
+        capacity: int = ...,
+        when_full: WhenFull = ...,
+        key: Key | None = ...,
+        last: int = ...,
+        after: Mapping[str, Position] = ...,
+    ) -> Attachment: ...
+
+    def attach(
+        self,
+        connection: Connection[Any, Any],
+        *topics: str,
+        render: Render = message_of,
+        capacity: int = CAPACITY,
+        when_full: WhenFull = "drop_oldest",
+        key: Key | None = None,
+        last: int = 0,
+        after: Mapping[str, Position] = NO_POSITIONS,
+    ) -> Attachment:
+        """Subscribe a connection: what is published is sent on it.
+
+        Until the ``with`` block ends, or the connection does. It costs no task: what is
+        published is accepted by the connection at once, as by `broadcast`, while less
+        than 64 KiB are queued there. After that ``capacity`` and ``when_full`` hold.
+
+        Args:
+            connection: its messages are what ``render`` makes.
+            topics: as `subscribe`.
+            render: makes the message of a publication, and perhaps one of a `Lagged`;
+                plain, and always the same function for all: what it makes is encoded
+                once for each codec. None sends nothing. By default the message is sent
+                as it is, and `Lagged` is not.
+            capacity: as `subscribe`; beside what the connection itself has queued.
+            when_full: as `subscribe`. ``"disconnect"`` breaks the connection, with
+                `SlowSubscriberError`.
+            key: as `subscribe`.
+            last: as `subscribe`.
+            after: as `subscribe`.
+
+        Raises:
+            EncodeError: something of the history cannot be sent on it.
+            Exception: as `subscribe`.
+        """
+        patterns = self._check(topics, last)
+        backlog = make_backlog(when_full, capacity, key)
+        first = self._recall(patterns, last, after)
+        codec = connection._codec  # noqa: SLF001 - as `broadcast`
+        format_ = self._formats.take(codec, render)
+        try:
+            for item in first:
+                format_.encode(item)
+        except BaseException:
+            self._formats.give_back(format_)
+            raise
+        attachment = Attachment(
+            connection,
+            format_,
+            backlog,
+            may_wait=when_full == "wait",
+            keeps_latest=when_full == "keep_latest",
+            leave=self._detach,
+        )
+        self._audience.join(attachment, patterns)
+        attachment.begin(first)
+        return attachment
+
+    def _check(self, topics: tuple[str, ...], last: int) -> tuple[str, ...]:
+        if self._is_closed:
+            raise HubClosedError
+        if last < 0:
+            raise ValueError(f"last must not be negative, as {last} is")
+        return checked(topics)
+
+    def _recall(
+        self, patterns: tuple[str, ...], last: int, after: Mapping[str, Position]
+    ) -> list[Publication[T] | Lagged]:
+        return self._histories.recall(patterns, last, after)
+
+    def _leave(self, subscriber: Subscriber) -> None:
+        self._audience.leave(subscriber)
+        self._left_out += subscriber.missed
+        self._disconnected += subscriber.was_too_slow
+
+    def _detach(self, attachment: Attachment) -> None:
+        self._formats.give_back(attachment.format)
+        self._leave(attachment)
+
+    # Publishing ----------------------------------------------------------------------
+
+    async def publish(self, topic: str, message: T) -> Publication[T]:
+        """Publish a message under a topic.
+
+        All who subscribe to it have it when this returns, or have it waiting for them;
+        except those that chose to leave something out. Two publications of one task,
+        or under one topic, come to each subscriber in their order.
+
+        Returns:
+            What the subscribers get.
+
+        Raises:
+            ValueError: ``topic`` is none.
+            EncodeError: a connection cannot carry this message. Nobody gets it.
+            HubClosedError: the hub is closed.
+
+        Cancellation:
+            While this waits for subscribers with ``"wait"``, those do not get it.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        publication, waiting = self._publish(
+            topic, message, gather=self._publishing > 0
+        )
+        # What others publish in this pass of the scheduler is gathered.
+        self._publishing += 1
+        try:
+            # Shielded: many have it, and Cancelled would deny it.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        finally:
+            self._publishing -= 1
+        if waiting:
+            async with open_quiet_nursery() as nursery:
+                for subscriber in waiting:
+                    nursery.start_soon(subscriber.wait_to_take, publication)
+        return publication
+
+    def publish_nowait(self, topic: str, message: T) -> Publication[T]:
+        """Publish a message, if no subscriber holds it up.
+
+        Raises:
+            trio.WouldBlock: one with ``"wait"`` has no room. Nobody gets it.
+            Exception: as `publish`.
+        """
+        check_topic(topic)
+        if any(subscriber.holds_up for subscriber in self._audience.of(topic)):
+            raise trio.WouldBlock
+        publication, _ = self._publish(topic, message, gather=True)
+        return publication
+
+    def _publish(
+        self, topic: str, message: T, *, gather: bool
+    ) -> tuple[Publication[T], list[Subscriber]]:
+        if self._is_closed:
+            raise HubClosedError
+        check_topic(topic)
+        publication = self._histories.make(topic, message)
+        # Those who are too slow leave while it is offered.
+        subscribers = list(self._audience.of(topic))
+        for subscriber in subscribers:
+            subscriber.encode(publication)
+        self._histories.keep(publication)
+        self._published += 1
+        return publication, [
+            subscriber
+            for subscriber in subscribers
+            if not subscriber.offer(publication, gather=gather)
+        ]
+
+    # The whole -----------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Take no more publications. Tasks get what waits for them, then the end."""
+        self._is_closed = True
+        for subscriber in self._audience.members:
+            subscriber.end()
+
+    def statistics(self) -> HubStatistics:
+        """Return the counters as they are now."""
+        members = self._audience.members
+        return HubStatistics(
+            subscribers=len(members),
+            topics=self._audience.topics,
+            histories=len(self._histories),
+            published=self._published,
+            left_out=self._left_out + sum(member.missed for member in members),
+            disconnected=self._disconnected,
+        )

@@ -1,0 +1,177 @@
+"""A subscriber that is a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Generic, TypeVar, final
+
+import trio
+
+from trio_tcp._errors import SlowSubscriberError
+from trio_tcp._hub._backlog import Backlog
+from trio_tcp._hub._line import Line
+from trio_tcp._hub._publication import Lagged, Publication
+
+__all__ = ["Subscription"]
+
+T = TypeVar("T")
+
+
+@final
+class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T]):
+    """What a task gets from a hub: `Hub.subscribe` makes it.
+
+    A ``with`` block around it says how long it is subscribed; ``async with`` does, too.
+
+    Attributes:
+        was_too_slow: it had no room left, with ``when_full="disconnect"``.
+    """
+
+    def __init__(
+        self,
+        backlog: Backlog[T],
+        first: Iterable[Publication[T] | Lagged],
+        *,
+        may_wait: bool,
+        leave: Callable[[Subscription[T]], None],
+    ) -> None:
+        self._backlog = backlog
+        self._backlog.put_back(first)
+        self._may_wait = may_wait
+        self._leave = leave
+        self._line = Line()
+        self._receiver: trio.lowlevel.Task | None = None
+        self._is_over = False
+        self._is_closed = False
+        self.was_too_slow = False
+
+    # What the user calls
+
+    @property
+    def missed(self) -> int:
+        """How many publications it did not get, as it was too slow."""
+        return self._backlog.left_out
+
+    async def receive(self) -> Publication[T] | Lagged:
+        """Wait for the next publication.
+
+        Returns:
+            It; or, where some are missing, how many: `Lagged`.
+
+        Raises:
+            trio.EndOfChannel: the hub was closed, and nothing is left.
+            SlowSubscriberError: this was too slow, with ``when_full="disconnect"``;
+                what had room comes first.
+            trio.ClosedResourceError: this is closed.
+            trio.BusyResourceError: another task is receiving.
+
+        Cancellation:
+            Loses nothing.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._receiver is not None:
+            raise trio.BusyResourceError("another task is receiving already")
+        if not self._backlog and not self._is_over:
+            self._receiver = trio.lowlevel.current_task()
+
+            def stop(_: object) -> trio.lowlevel.Abort:
+                self._receiver = None
+                return trio.lowlevel.Abort.SUCCEEDED
+
+            await trio.lowlevel.wait_task_rescheduled(stop)
+            return self._take()
+        item = self._take()
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        return item
+
+    def receive_nowait(self) -> Publication[T] | Lagged:
+        """Return the next publication, if it is there.
+
+        Raises:
+            trio.WouldBlock: it is not.
+            Exception: as `receive`.
+        """
+        if not self._backlog and not self._is_over:
+            raise trio.WouldBlock
+        return self._take()
+
+    def _take(self) -> Publication[T] | Lagged:
+        if self._is_closed:
+            raise trio.ClosedResourceError
+        if not self._backlog:
+            if self.was_too_slow:
+                raise SlowSubscriberError
+            raise trio.EndOfChannel
+        item = self._backlog.take()
+        while self._line and self._backlog.put(self._line.first):
+            self._line.let_in()
+        return item
+
+    def close(self) -> None:
+        """Leave the hub, and forget what is left."""
+        self._is_closed = True
+        self.end()
+
+    async def aclose(self) -> None:
+        """As `close`."""
+        self.close()
+        await trio.lowlevel.checkpoint()
+
+    def __enter__(self) -> Subscription[T]:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # What the hub calls
+
+    def encode(self, publication: Publication[Any], /) -> None:
+        """Nothing is to be encoded."""
+
+    @property
+    def holds_up(self) -> bool:
+        """Whether it is full, and leaves nothing out."""
+        return self._may_wait and (bool(self._line) or self._backlog.is_full)
+
+    def offer(self, publication: Publication[Any], /, *, gather: bool) -> bool:
+        """Take it, leave it out, end, or make its publisher wait."""
+        del gather
+        if self._line:
+            return False
+        if not self._backlog.put(publication):
+            if self._may_wait:
+                return False
+            self.was_too_slow = True
+            self.end()
+        elif self._receiver is not None:
+            self._wake()
+        return True
+
+    async def wait_to_take(self, publication: Publication[Any], /) -> None:
+        """Wait for room; nobody waits after the end."""
+        if self._is_over or not self.holds_up:
+            self.offer(publication, gather=False)
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._line.wait(publication)
+
+    def end(self) -> None:
+        """Take nothing any more; what is there can still be received."""
+        if not self._is_over:
+            self._is_over = True
+            self._leave(self)
+            while self._line:
+                self._line.let_in()
+            if self._receiver is not None:
+                self._wake()
+
+    def _wake(self) -> None:
+        assert self._receiver is not None
+        trio.lowlevel.reschedule(self._receiver)
+        self._receiver = None
