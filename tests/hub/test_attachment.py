@@ -50,8 +50,11 @@ async def pair(
 
 async def lines(there: Text, count: int) -> list[str]:
     """Receive so many lines."""
+    received: list[str] = []
     with trio.fail_after(5):
-        return [await there.receive() for _ in range(count)]
+        while len(received) < count:
+            received.append(await there.receive())
+    return received
 
 
 def numbered(*numbers: int) -> list[str]:

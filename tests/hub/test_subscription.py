@@ -47,8 +47,8 @@ async def test_a_subscriber_waits_for_the_next_publication() -> None:
             assert isinstance(item, Publication)
             got.append(item.message)
 
-    async with trio.open_nursery() as nursery:
-        with hub.subscribe("a") as subscription:
+    with hub.subscribe("a") as subscription:
+        async with trio.open_nursery() as nursery:
             nursery.start_soon(collect, subscription)
             for number in range(100):
                 await hub.publish("a", number)
@@ -88,8 +88,8 @@ async def test_a_task_that_waits_is_told_when_its_subscription_is_closed() -> No
 async def test_only_one_task_receives_at_a_time() -> None:
     """Two would each get a part."""
     hub: trio_tcp.Hub[int] = trio_tcp.Hub()
-    async with trio.open_nursery() as nursery:
-        with hub.subscribe("a") as subscription:
+    with hub.subscribe("a") as subscription:
+        async with trio.open_nursery() as nursery:
             nursery.start_soon(subscription.receive)
             await wait_all_tasks_blocked()
             with pytest.raises(trio.BusyResourceError):

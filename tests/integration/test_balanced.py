@@ -143,7 +143,7 @@ async def under_load(folder: Path) -> AsyncGenerator[Scene, None]:
             scene = Scene(proxy, programs, clients)
             async with trio.open_nursery() as nursery:
                 for client in clients:
-                    nursery.start_soon(client.ask, proxy)
+                    nursery.start_soon(client.ask, proxy)  # noqa: ASYNC113 - waits below
                 await until(
                     lambda: all(each.answers.total() >= ROUNDS for each in clients)
                 )
