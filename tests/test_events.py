@@ -110,13 +110,25 @@ def ended(reason: CloseReason, error: Exception | None) -> trio_tcp.ConnectionEn
         ),
         (
             trio_tcp.MessageMalformed(
-                id=7, label="ann", peer=PEER, error=ValueError("bad")
+                id=7, label="ann", peer=PEER, error=ValueError("bad"), number=1
             ),
             "INFO",
             "'ann'",
         ),
         (
-            trio_tcp.GarbageSkipped(id=7, label="", peer=None, count=12),
+            trio_tcp.MessageMalformed(
+                id=7, label="ann", peer=PEER, error=ValueError("bad"), number=2
+            ),
+            "DEBUG",
+            "malformed",
+        ),
+        (
+            trio_tcp.GarbageSkipped(id=7, label="", peer=None, count=12, number=2),
+            "DEBUG",
+            "12 bytes",
+        ),
+        (
+            trio_tcp.GarbageSkipped(id=7, label="", peer=None, count=12, number=1),
             "INFO",
             "12 bytes",
         ),
@@ -195,14 +207,18 @@ def written(event: trio_tcp.Event) -> str:
     [
         ended(CloseReason.BROKEN, OSError(FORGERY)),
         trio_tcp.MessageMalformed(
-            id=7, label="", peer=PEER, error=trio_tcp.MalformedMessageError(FORGERY)
+            id=7,
+            label="",
+            peer=PEER,
+            error=trio_tcp.MalformedMessageError(FORGERY),
+            number=1,
         ),
         trio_tcp.HandshakeFailed(
             id=7, label="", peer=None, stage="TLS", error=OSError(FORGERY), seconds=1
         ),
-        trio_tcp.GarbageSkipped(id=7, label=FORGERY, peer=None, count=1),
+        trio_tcp.GarbageSkipped(id=7, label=FORGERY, peer=None, count=1, number=1),
         trio_tcp.GarbageSkipped(
-            id=7, label="", peer=trio_tcp.UnixAddress(FORGERY), count=1
+            id=7, label="", peer=trio_tcp.UnixAddress(FORGERY), count=1, number=1
         ),
     ],
 )

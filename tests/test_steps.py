@@ -567,3 +567,27 @@ async def test_a_handler_that_asks_again_is_told_of_a_drain_again_but_not_report
             async for _ in client:
                 pass
     assert steps(record) == ["ConnectionOpened", "ConnectionDrained", "ConnectionEnded"]
+
+
+async def test_malformed_messages_are_numbered() -> None:
+    """So that a log need not have a line for each of millions."""
+    record: list[trio_tcp.Event] = []
+    handler = trio_tcp.respond(_reply, on_error=_say_no)
+    async with testing.serve_in_memory(
+        handler, codecs.Json(), observer=record.append
+    ) as served:
+        async with served.connect() as client:
+            stream, _ = await client.detach()
+            await stream.send_all(b"x\n" * 3)
+            await trio.testing.wait_all_tasks_blocked()
+            await stream.aclose()
+    malformed = [e for e in record if isinstance(e, trio_tcp.MessageMalformed)]
+    assert [event.number for event in malformed] == [1, 2, 3]
+
+
+def _reply(_request: object) -> object:
+    return None
+
+
+def _say_no(_error: Exception, _request: object) -> object:
+    return "no"

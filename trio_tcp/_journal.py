@@ -79,6 +79,8 @@ class Journal:
     __slots__ = (
         "_broken",
         "_congested_at",
+        "_garbage",
+        "_malformed",
         "_now",
         "_observer",
         "error",
@@ -102,6 +104,8 @@ class Journal:
         self.reason: CloseReason | None = None
         self.error: BaseException | None = None
         self._broken: Exception | None = None
+        self._malformed = 0
+        self._garbage = 0
         self._observer = observer
         self._now = now
         self.opened_at = now()
@@ -191,16 +195,26 @@ class Journal:
 
     def report_malformed(self, error: MalformedMessageError) -> MalformedMessageError:
         """A message had bad content."""
+        self._malformed += 1
         event = MessageMalformed(
-            id=self.id, label=self.label, peer=self.peer, error=error
+            id=self.id,
+            label=self.label,
+            peer=self.peer,
+            error=error,
+            number=self._malformed,
         )
         notify(self._observer, event)
         return self.mine(error)
 
     def report_garbage(self, count: int) -> None:
         """A codec skipped bytes."""
+        self._garbage += 1
         event = GarbageSkipped(
-            id=self.id, label=self.label, peer=self.peer, count=count
+            id=self.id,
+            label=self.label,
+            peer=self.peer,
+            count=count,
+            number=self._garbage,
         )
         notify(self._observer, event)
 

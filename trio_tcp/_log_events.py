@@ -58,8 +58,6 @@ QUIET: Final = frozenset(
 
 LEVELS: Final[dict[type[Event], int]] = {
     HandlerFailed: logging.ERROR,
-    MessageMalformed: logging.INFO,
-    GarbageSkipped: logging.INFO,
     HandshakeFailed: logging.INFO,
     AcceptPaused: logging.ERROR,
     AcceptResumed: logging.WARNING,
@@ -99,6 +97,9 @@ def _level(event: Event) -> int:
         return logging.DEBUG if event.reason in QUIET else logging.INFO
     if isinstance(event, DescribedEvent):
         return event.level
+    if isinstance(event, MessageMalformed | GarbageSkipped):
+        # One line for each connection: a peer could send millions.
+        return logging.INFO if event.number == 1 else logging.DEBUG
     if isinstance(event, ConnectionDrained):
         was_hard = event.stage in {"cancelled", "aborted"}
         return logging.INFO if was_hard else logging.DEBUG

@@ -78,3 +78,12 @@ def test_a_value_is_held_to_the_limit_of_the_framing() -> None:
     with pytest.raises(MessageTooLargeError) as info:
         codec.encode("abc")
     assert info.value.args == (4, 3, "max_bytes")
+
+
+def test_without_a_type_it_takes_less() -> None:
+    """As a peer could choose what takes long to read."""
+    with pytest.raises(MessageTooLargeError):
+        MessagePack().encode(b"x" * (64 << 10))
+    MessagePack(bytes).encode(b"x" * (64 << 10))
+    anything = MessagePack(framing=LengthPrefixed())
+    anything.encode(b"x" * (64 << 10))

@@ -258,10 +258,13 @@ WHO: dict[str, Any] = {"id": 7, "label": "ann", "peer": PEER}
             {"timeouts_total{timeout=idle}": 1},
         ),
         (
-            trio_tcp.MessageMalformed(**WHO, error=ValueError()),
+            trio_tcp.MessageMalformed(**WHO, error=ValueError(), number=1),
             {"malformed_messages_total": 1},
         ),
-        (trio_tcp.GarbageSkipped(**WHO, count=12), {"skipped_bytes_total": 12}),
+        (
+            trio_tcp.GarbageSkipped(**WHO, count=12, number=1),
+            {"skipped_bytes_total": 12},
+        ),
         (trio_tcp.HandlerFailed(**WHO, error=KeyError()), {"handlers_failed_total": 1}),
         (
             trio_tcp.AcceptPaused(error=OSError(errno.EMFILE, ""), retry_seconds=0.1),

@@ -182,9 +182,16 @@ class ConnectionOpened(ConnectionEvent):
 
 @attrs.frozen(kw_only=True)
 class MessageMalformed(ConnectionEvent):
-    """A whole message with bad content arrived; `receive` raised ``error``."""
+    """A whole message with bad content arrived; `receive` raised ``error``.
+
+    Attributes:
+        error: what was wrong with it.
+        number: which one it is on this connection, counted from 1. (The default log
+            shows the first one only, at INFO: a peer could send millions.)
+    """
 
     error: Exception
+    number: int
 
 
 @attrs.frozen(kw_only=True)
@@ -193,9 +200,12 @@ class GarbageSkipped(ConnectionEvent):
 
     Attributes:
         count: how many, since the last such record.
+        number: which record of the kind this is on this connection, from 1, as in
+            `MessageMalformed`.
     """
 
     count: int
+    number: int
 
 
 @attrs.frozen(kw_only=True)

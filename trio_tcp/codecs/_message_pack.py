@@ -8,6 +8,7 @@ import attrs
 
 from trio_tcp.codecs._codec import Codec
 from trio_tcp.codecs._length_prefixed import LengthPrefixed
+from trio_tcp.codecs._limits import DEFAULT_MAX_LINE_BYTES
 from trio_tcp.codecs._mapped import Mapped
 from trio_tcp.codecs._msgspec import missing_msgspec
 
@@ -24,7 +25,12 @@ __all__ = ["MessagePack"]
 
 T = TypeVar("T")
 
-LENGTH_FIRST: Final = LengthPrefixed()
+TYPED: Final = LengthPrefixed()
+
+ANYTHING: Final = LengthPrefixed(max_bytes=DEFAULT_MAX_LINE_BYTES)
+"""Where no type says what may come, a map may have arrays as keys. They become tuples,
+whose hashes are not salted, so that a peer can choose keys that all have the same: to
+read these takes time by the square of their number, and is bounded by this."""
 
 
 @final
@@ -38,7 +44,8 @@ class MessagePack(Codec[T, T]):
         type: what a value is read into, and checked against: an attrs class, a
             dataclass, a ``msgspec.Struct``, ``list[int]``, …; one that does not fit
             is a `MalformedMessageError`. `typing.Any`: dicts, lists, str, bytes, ….
-        framing: the codec underneath; it has the limits.
+        framing: the codec underneath; it has the limits. By default a length of 4
+            bytes, and 1 MiB at most; 64 KiB where ``type`` is `typing.Any`.
 
     Raises:
         ImportError: msgspec is not installed.
@@ -71,12 +78,14 @@ class MessagePack(Codec[T, T]):
         self,
         type: Any = Any,  # noqa: A002 - msgspec's own word for it
         *,
-        framing: Codec[bytes, bytes] = LENGTH_FIRST,
+        framing: Codec[bytes, bytes] | None = None,
     ) -> None:
         try:
             import msgspec.msgpack  # noqa: PLC0415 - optional
         except ImportError as error:
             raise missing_msgspec("MessagePack") from error
+        if framing is None:
+            framing = ANYTHING if type is Any else TYPED
         mapped = Mapped(
             framing,
             decode=msgspec.msgpack.Decoder(type).decode,
