@@ -40,7 +40,7 @@ async def workers_of(service: Service) -> tuple[int, set[int]]:
     pids: set[int] = set()
     while True:
         found = await service.logs(
-            rf"worker \d \(pid (\d+)\) ready|workers listening on {LOOPBACK}:(\d+)"
+            rf"worker \d \(pid (\d+)\) ready|workers? listening on {LOOPBACK}:(\d+)"
         )
         if found[2]:
             return int(found[2]), pids

@@ -46,7 +46,8 @@ class SupervisorStarted(WorkersEvent):
     def describe(self) -> str:
         """Return a line for the log."""
         where = ", ".join(map(str, self.addresses))
-        return f"{self.workers} workers listening on {where}"
+        workers = "1 worker" if self.workers == 1 else f"{self.workers} workers"
+        return f"{workers} listening on {where}"
 
 
 @attrs.frozen(kw_only=True)

@@ -14,6 +14,16 @@ __all__ = ["main"]
 
 FAILED: Final = 1
 
+OF_THE_EXTRA: Final = {
+    "cattrs",
+    "click",
+    "cryptography",
+    "h11",
+    "prompt_toolkit",
+    "rich",
+}
+"""What the extra ``cli`` installs. A module that a user's own module lacks is theirs."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
@@ -27,13 +37,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         from trio_tcp.cli._group import run  # noqa: PLC0415 - it needs the extra
+
+        return run(argv)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "trio_tcp":
+        missing = (error.name or "").partition(".")[0]
+        if missing not in OF_THE_EXTRA:
             raise
         print(
-            f"trio-tcp: {error.name} is not installed. This command needs the extra "
+            f"trio-tcp: {missing} is not installed. This command needs the extra "
             "'cli': pip install 'trio-tcp[cli]'",
             file=sys.stderr,
         )
         return FAILED
-    return run(argv)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
-from trio_tcp import Event
+from trio_tcp import Event, log_events
 from trio_tcp._workers import ReloadStarted, Supervisor, WorkersEvent
 from trio_tcp.cli._serve._configuration import Configuration
 from trio_tcp.cli._serve._listening import open_listeners
 from trio_tcp.cli._serve._reloading import Reloading
 
 __all__ = ["supervise"]
-
-LOGGER = logging.getLogger("trio_tcp")
 
 
 async def supervise(configuration: Configuration, reloading: Reloading) -> None:
@@ -26,7 +23,7 @@ async def supervise(configuration: Configuration, reloading: Reloading) -> None:
 
     def observe(event: Event) -> None:
         if isinstance(event, WorkersEvent):
-            LOGGER.log(event.level, "%s", event.describe(), extra={"event": event})
+            log_events(event)
         if isinstance(event, ReloadStarted):
             reloading.note_for_supervisor()
 
