@@ -22,7 +22,7 @@ OF_THE_EXTRA: Final = {
     "prompt_toolkit",
     "rich",
 }
-"""What the extra ``cli`` installs. A module that a user's own module lacks is theirs."""
+"""What the extra ``cli`` installs. What a user's own module lacks is theirs."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
