@@ -29,7 +29,7 @@ HELLO = ("--message", "hello")
         ((*LINES, *HELLO, "--duration", "inf"), "finite"),
         ((*LINES, *HELLO, "--rate", "0"), "rate"),
         ((*LINES, *HELLO, "--warm-up", "-1"), "warm-up"),
-        ((*LINES, *HELLO, "--notation", "json"), "--notation"),
+        ((*LINES, *HELLO, "--as", "json"), "--as"),
         ((*LINES, *HELLO, "--expect", "(", "-n", "1"), "--expect"),
         ((*LINES, "--messages", "/there/is/none"), "does not exist"),
         (("--codec", "fixed-length:size=3", *HELLO), "message 1"),

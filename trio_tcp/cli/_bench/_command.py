@@ -128,7 +128,8 @@ class _Options:
 @click.argument("address", type=CONNECT_ADDRESS)
 @click.option("--codec", type=CODEC, required=True, help=CODEC_HELP)
 @click.option(
-    "--notation",
+    "--as",
+    "notation",
     type=click.Choice(NOTATIONS),
     help="How messages are written here; by default as is usual for the codec.",
 )
@@ -223,7 +224,7 @@ def _plan(options: _Options) -> Plan:
     try:
         notation = notation_for(options.codec, options.notation)
     except ValueError as error:
-        raise click.UsageError(f"--notation: {error}.") from error
+        raise click.UsageError(f"--as: {error}.") from error
     messages = read_messages(
         notation, options.messages, options.messages_file, options.size
     )
