@@ -1,0 +1,4 @@
+"""x."""
+
+
+async def check_backplane() -> None: ...
