@@ -206,12 +206,8 @@ class ReconnectingBackplane(Generic[T]):
 
     # Its task ------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Open one link after the other, until cancelled.
-
-        Raises:
-            ConnectError: the `Backoff` has given up.
-        """
+    async def run(self) -> ConnectError:
+        """Open one link after the other; return why the `Backoff` has given up."""
         failures, delays = 0, self._backoff.delays(seeded())
         self._lost_at = trio.current_time()
         while True:
@@ -223,7 +219,7 @@ class ReconnectingBackplane(Generic[T]):
                     failures, delays = 0, self._backoff.delays(seeded())
             failures += 1
             if failures >= self._backoff.max_attempts:
-                raise ConnectError(self._name, (failure,))
+                return ConnectError(self._name, (failure,))
             delay = next(delays)
             lost = BackplaneLost(name=self._name, error=failure, retry_seconds=delay)
             notify(self._observer, lost)
@@ -274,11 +270,20 @@ async def connected(
     Raises:
         ConnectError: its `Backoff` has given up. The block is cancelled then.
     """
+    failure: ConnectError | None = None
     async with open_quiet_nursery() as nursery:
-        nursery.start_soon(backplane.run)
+
+        async def run() -> None:
+            nonlocal failure
+            failure = await backplane.run()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(run)
         await backplane.wait_settled()
         yield backplane
         nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 def _is_span(seconds: object) -> bool:

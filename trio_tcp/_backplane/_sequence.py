@@ -109,11 +109,12 @@ class Sequence:
         if self._ahead and self._last == last:
             # What is missing before it is nowhere.
             items += self._after_gap(self._ahead.pop(0))
-        self.is_behind = self._is_ahead_full
-        self._is_ahead_full = False
+        was_full, self._is_ahead_full = self._is_ahead_full, False
         ahead, self._ahead = self._ahead, []
+        self.is_behind = False
         for item in ahead:
             items += self.take(item)
+        self.is_behind = self.is_behind or was_full
         return items
 
     def _start(self, found: Items[Numbered]) -> Items[Lagged]:
