@@ -79,7 +79,7 @@ class Replica(Generic[T]):
         after: Mapping[str, Position],
     ) -> None:
         """Let a subscriber begin with what is still kept."""
-        joining = self._joining[subscriber] = Joining()
+        joining = self._joining[subscriber] = Joining(after)
         number = self._numbers[subscriber]
 
         def answer(found: Sequence[Delivery | Lagged]) -> None:

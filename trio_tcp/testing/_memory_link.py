@@ -59,7 +59,7 @@ class MemoryLink:
         self._broker = broker
         self._is_lost = False
         self._matches: dict[str, Pattern[str]] = {}
-        self._requests: deque[tuple[Callable[[], Any], _Reply[Any]]] = deque()
+        self._requests: deque[tuple[float, Callable[[], Any], _Reply[Any]]] = deque()
         self._pushes: deque[tuple[float, Plain | Numbered]] = deque()
         self._asked = trio.Event()
         self._pushed = trio.Event()
@@ -76,8 +76,7 @@ class MemoryLink:
 
     def _tell(self, request: Callable[[], object]) -> None:
         if not self._is_lost:
-            self._requests.append((request, _Reply()))
-            self._asked.set()
+            self._put(request, _Reply())
 
     async def receive(self) -> Plain | Numbered:
         """Wait for what is published."""
@@ -122,9 +121,15 @@ class MemoryLink:
     def _ask(self, request: Callable[[], T]) -> _Reply[T]:
         self._check()
         reply: _Reply[T] = _Reply()
-        self._requests.append((request, reply))
-        self._asked.set()
+        self._put(request, reply)
         return reply
+
+    def _put(self, request: Callable[[], Any], reply: _Reply[Any]) -> None:
+        due = trio.current_time() + self._broker.drawn_delay()
+        if self._requests:
+            due = max(due, self._requests[-1][0])
+        self._requests.append((due, request, reply))
+        self._asked.set()
 
     def _check(self) -> None:
         if self._is_lost:
@@ -149,7 +154,7 @@ class MemoryLink:
         self._is_lost = True
         self._broker.leave(self)
         arrived = random.randint(0, len(self._requests))
-        for number, (request, reply) in enumerate(self._requests):
+        for number, (_, request, reply) in enumerate(self._requests):
             if number < arrived:
                 request()
             reply.lose()
@@ -162,11 +167,11 @@ class MemoryLink:
             while not self._requests:
                 self._asked = trio.Event()
                 await self._asked.wait()
-            await trio.sleep(self._broker.drawn_delay())
+            await trio.sleep_until(self._requests[0][0])
             while self._broker.is_paused:  # noqa: ASYNC110 - time is virtual
                 await trio.sleep(PAUSE_SECONDS)
             if self._requests:
-                request, reply = self._requests.popleft()
+                _, request, reply = self._requests.popleft()
                 reply.answer(request())
 
 
