@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Items
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,49 +143,86 @@ def check(delivered: Items[Item]) -> None:
     assert len(set(positions)) == len(positions)
 
 
-@given(st.data())
-def test_whatever_comes_is_delivered_in_order_and_once(data: st.DataObject) -> None:
-    """Pushes are lost, come late, and again; the store forgets; and at last it reads."""
-    sequence = Sequence()
-    kept: list[Numbered] = []
-    pushed: list[Numbered] = []
-    delivered: list[Item] = []
-    epoch, number, count = 0, 0, 0
-    keep = data.draw(st.integers(1, 5), "keep")
-    # What expires has been idle: all that was on its way has come.
-    steps = st.sampled_from(
-        ["publish", "publish", "push", "push", "read", "forget", "expire"]
-    )
-    for step in data.draw(st.lists(steps, max_size=60), "steps"):
-        if step == "publish":
-            number, count = number + 1, count + 1
-            kept = [*kept, item(number, f"e{epoch}", count)][-keep:]
-            pushed.append(kept[-1])
-        elif step == "push" and pushed:
-            index = data.draw(st.integers(0, min(2, len(pushed) - 1)), "index")
-            delivered += sequence.take(pushed[index])
-            if data.draw(st.booleans(), "does not come again"):
-                del pushed[index]
-        elif step == "read" and sequence.is_behind:
-            start = sequence.read_from
-            found = [it for it in kept if it.position.sequence >= start]
-            delivered += sequence.fill(found)
-        elif step == "forget":
-            epoch, number, kept = epoch + 1, 0, []
-            pushed.clear()
-            delivered.append(Lagged(None))
-            sequence.forget()
-        elif step == "expire" and not (pushed or sequence.is_behind):
-            epoch, number, kept = epoch + 1, 0, []
-    for push in kept[-1:]:
-        delivered += sequence.take(push)
+class Store:
+    """Publishes, forgets, and is read; what it pushes comes late, again, or never."""
+
+    def __init__(self, keep: int) -> None:
+        self.sequence = Sequence()
+        self.kept: list[Numbered] = []
+        self.pushed: list[Numbered] = []
+        self.delivered: list[Item] = []
+        self._keep = keep
+        self._epoch = self._number = self._count = 0
+
+    def publish(self) -> None:
+        """Number one, keep it, and push it."""
+        self._number += 1
+        self._count += 1
+        new = item(self._number, f"e{self._epoch}", self._count)
+        self.kept = [*self.kept, new][-self._keep :]
+        self.pushed.append(new)
+
+    def push(self, index: int, *, again: bool) -> None:
+        """Let one arrive, perhaps not for the last time."""
+        if index < len(self.pushed):
+            self.delivered += self.sequence.take(self.pushed[index])
+            if not again:
+                del self.pushed[index]
+
+    def lose(self) -> None:
+        """Let one be lost."""
+        del self.pushed[:1]
+
+    def read(self) -> None:
+        """Read what is asked for."""
+        if self.sequence.is_behind:
+            start = self.sequence.read_from
+            found = [it for it in self.kept if it.position.sequence >= start]
+            self.delivered += self.sequence.fill(found)
+
+    def forget(self) -> None:
+        """Lose all memory, which breaks the link, and is announced."""
+        self._begin_anew()
+        self.pushed.clear()
+        self.delivered.append(Lagged(None))
+        self.sequence.forget()
+
+    def expire(self) -> None:
+        """Forget an idle topic: all that was on its way has come."""
+        if not (self.pushed or self.sequence.is_behind):
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._epoch += 1
+        self._number = 0
+        self.kept = []
+
+
+steps = st.one_of(
+    st.just(("publish", 0, False)),
+    st.tuples(st.just("push"), st.integers(0, 2), st.booleans()),
+    st.tuples(st.sampled_from(["lose", "read", "forget", "expire"]), st.just(0)),
+)
+
+
+@given(keep=st.integers(1, 5), steps=st.lists(steps, max_size=60))
+def test_whatever_comes_is_delivered_in_order_and_once(
+    keep: int, steps: list[tuple[Any, ...]]
+) -> None:
+    """Also if it comes late, again, or never; and at last all is there."""
+    store = Store(keep)
+    for step in steps:
+        match step:
+            case ("push", index, again):
+                store.push(index, again=again)
+            case (name, *_):
+                getattr(store, name)()
+    for push in store.kept[-1:]:
+        store.delivered += store.sequence.take(push)
     for _ in range(5):
-        if sequence.is_behind:
-            start = sequence.read_from
-            found = [it for it in kept if it.position.sequence >= start]
-            delivered += sequence.fill(found)
-    assert not sequence.is_behind
-    check(delivered)
-    if kept:
-        last = [it for it in delivered if isinstance(it, Numbered)][-1]
-        assert last.position == kept[-1].position
+        store.read()
+    assert not store.sequence.is_behind
+    check(store.delivered)
+    if store.kept:
+        last = [it for it in store.delivered if isinstance(it, Numbered)][-1]
+        assert last.position == store.kept[-1].position

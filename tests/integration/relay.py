@@ -1,4 +1,4 @@
-"""A TCP relay between a program and a server, which can hold and cut what it carries."""
+"""A TCP relay between a program and a server: it can hold what it carries, and cut."""
 
 from __future__ import annotations
 
