@@ -56,11 +56,11 @@ async def joined(
             )
             for codec in (LINES, there)
         ]
-        hubs = [
+        at_here, at_there = (
             trio_tcp.Hub[str](history=HISTORY, backplane=backplane)
             for backplane in backplanes
-        ]
-        yield Joined(broker, *hubs, backplanes, events)
+        )
+        yield Joined(broker, at_here, at_there, backplanes, events)
 
 
 def everything(subscription: trio_tcp.Subscription[str]) -> list[Any]:
