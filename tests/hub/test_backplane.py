@@ -168,8 +168,12 @@ async def test_alone_a_hub_delivers_to_its_own(autojump_clock: MockClock) -> Non
         assert (alone.is_replicated, alone.position) == (False, None)
         assert not (await both.here.publish("plain", "alone")).is_replicated
         assert not both.here.publish_nowait("plain", "alone").is_replicated
+        await trio.sleep(3)
         both.broker.come_back()
         await both.settle()
+        lost = [it for it in both.events if isinstance(it, trio_tcp.BackplaneLost)]
+        assert [it.attempts for it in lost][:2] == [1, 1], "of both"
+        assert lost[-1].attempts > 1
         assert (await both.here.publish("room.a", "together")).is_replicated
         await both.settle()
         assert everything(here) == ["alone", "together"]
