@@ -259,6 +259,20 @@ async def test_what_was_published_before_does_not_come_after_an_interruption(
         assert everything(subscription) == ["after"]
 
 
+async def test_positions_may_change_after_they_were_given(
+    autojump_clock: MockClock,
+) -> None:
+    """What counts is what they were then."""
+    async with joined(delay=1) as both:
+        published = [await both.here.publish("room.a", text) for text in "123"]
+        assert published[0].position is not None
+        positions = {"room.a": published[0].position}
+        subscription = both.there.subscribe("room.a", after=positions)
+        positions.clear()
+        await both.settle()
+        assert everything(subscription) == ["2", "3"]
+
+
 async def test_while_the_others_are_away_the_past_is_unknown(
     autojump_clock: MockClock,
 ) -> None:

@@ -82,6 +82,7 @@ class Replica(Generic[T]):
         after: Mapping[str, Position],
     ) -> None:
         """Let a subscriber begin with what is still kept."""
+        after = dict(after)  # it is read later, and may be changed by then
         joining = self._joining[subscriber] = Joining(after)
         number = self._numbers[subscriber]
 
@@ -155,7 +156,8 @@ class Replica(Generic[T]):
             return  # was delivered when it was published
         # Those who are too slow leave while it is offered.
         for subscriber in list(self._audience.of(publication.topic)):
-            if is_own and self._has(self._numbers[subscriber], delivery):
+            number = self._numbers.get(subscriber)
+            if number is None or (is_own and self._has(number, delivery)):
                 continue
             if self._joining and not self._admits(subscriber, publication):
                 continue
