@@ -19,6 +19,8 @@ The layers, each of which imports only from those below it::
     _run                    a server as a whole program,
     _until_signalled        or as one's own, until a signal
     monitoring              what an operator looks at: figures, status, the log as JSON
+    _redis                  hubs of several machines, joined by Redis
+    _backplane              what joins them, and goes on when it breaks
     _serve _client          who accepts, who connects
     _pool                   a connection for each task that wants one
     _requests               many tasks, one connection: each its own reply
@@ -52,6 +54,7 @@ The layers, each of which imports only from those below it::
     _proxy_header           the PROXY header's format
     codecs                  bytes to messages and back; no I/O
     _log_events _events     what happened: in the log, and as records
+    _backplane_events       those of what joins several machines
     _keepalive              TCP's own, as options of a socket
     _options _validators    timeouts and limits; what their numbers may be
     _address _systemd       where the two ends are; the service manager
@@ -60,6 +63,12 @@ The layers, each of which imports only from those below it::
 """
 
 from trio_tcp._address import Address, TcpAddress, UnixAddress
+from trio_tcp._backplane import BackplaneStatistics, ReconnectingBackplane
+from trio_tcp._backplane_events import (
+    BackplaneConnected,
+    BackplaneLost,
+    BackplaneRefused,
+)
 from trio_tcp._broadcast import broadcast, broadcast_nowait
 from trio_tcp._client import connect_tcp, connect_unix, open_connection
 from trio_tcp._connection import Connection
@@ -125,6 +134,7 @@ from trio_tcp._framed import framed
 from trio_tcp._heartbeat import heartbeat
 from trio_tcp._hub import (
     Attachment,
+    Backplane,
     Hub,
     HubStatistics,
     Lagged,
@@ -149,6 +159,7 @@ from trio_tcp._reconnecting import (
     Stopped,
     Waiting,
 )
+from trio_tcp._redis import RedisBackplane
 from trio_tcp._requests import (
     ReconnectingRequester,
     Requester,
@@ -191,6 +202,11 @@ __all__ = [
     "Address",
     "Attachment",
     "Backoff",
+    "Backplane",
+    "BackplaneConnected",
+    "BackplaneLost",
+    "BackplaneRefused",
+    "BackplaneStatistics",
     "BackpressureEnded",
     "BackpressureStarted",
     "Break",
@@ -248,7 +264,9 @@ __all__ = [
     "ProxyProtocol",
     "Publication",
     "Ready",
+    "ReconnectingBackplane",
     "ReconnectingRequester",
+    "RedisBackplane",
     "ReloadFailed",
     "ReloadFinished",
     "ReloadStarted",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import attrs
 
@@ -22,13 +22,12 @@ class Event:
 
 @attrs.frozen(kw_only=True)
 class DescribedEvent(Event):
-    """A record that says itself how it reads in the log: those of layers above it.
+    """A record that says itself how it reads in the log: those of layers above it."""
 
-    Attributes:
-        level: how much it matters, as `logging` has it.
-    """
-
-    level: ClassVar[int] = logging.INFO
+    @property
+    def level(self) -> int:
+        """How much it matters, as `logging` has it."""
+        return logging.INFO
 
     def describe(self) -> str:
         """Return a line for the log."""

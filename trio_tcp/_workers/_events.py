@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from typing import ClassVar, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import attrs
 
@@ -83,7 +83,10 @@ class WorkersFailed(WorkersEvent):
         reason: why, in a sentence.
     """
 
-    level: ClassVar[int] = logging.CRITICAL
+    @property
+    def level(self) -> int:
+        """As `logging` has it."""
+        return logging.CRITICAL
 
     reason: str
 
@@ -123,7 +126,10 @@ class ReloadFailed(WorkersEvent):
         reason: why, in a sentence.
     """
 
-    level: ClassVar[int] = logging.ERROR
+    @property
+    def level(self) -> int:
+        """As `logging` has it."""
+        return logging.ERROR
 
     generation: int
     reason: str
@@ -157,7 +163,10 @@ class WorkerEvent(WorkersEvent):
 class WorkerStarted(WorkerEvent):
     """A worker's process runs, and imports."""
 
-    level: ClassVar[int] = logging.DEBUG
+    @property
+    def level(self) -> int:
+        """As `logging` has it."""
+        return logging.DEBUG
 
     def describe(self) -> str:
         """Return a line for the log."""
@@ -190,7 +199,10 @@ class WorkerKilled(WorkerEvent):
         seconds: how long it was waited for.
     """
 
-    level: ClassVar[int] = logging.ERROR
+    @property
+    def level(self) -> int:
+        """As `logging` has it."""
+        return logging.ERROR
 
     reason: KillReason
     seconds: float
