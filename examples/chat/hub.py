@@ -17,6 +17,7 @@ import trio_tcp
 from examples.chat.messages import Event, Message
 
 __all__ = [
+    "HISTORY",
     "PRESENCE",
     "ChatHub",
     "Person",
