@@ -68,16 +68,26 @@ class Client:
         """Say who this is, and how far it had come."""
         await connection.send(self._hello)
 
-    async def run(self, session: Session) -> None:
-        """Talk until somebody has had enough."""
+    async def run(self, session: Session) -> int:
+        """Talk until somebody has had enough.
+
+        Returns:
+            The exit code: 1 if the server is not the one that is meant.
+        """
+        code = 0
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
             async with trio.open_nursery() as nursery:
                 scope = nursery.cancel_scope
                 nursery.start_soon(_leave_on_signal, signals, scope)
                 nursery.start_soon(self._tell_of_breaks, session)
                 nursery.start_soon(self._type, session, scope)
-                await self._stay(session)
+                try:
+                    await self._stay(session)
+                except trio_tcp.ConnectError as error:
+                    self._terminal.show(warning(str(error)))
+                    code = 1
                 scope.cancel()
+        return code
 
     async def _type(self, session: Session, scope: trio.CancelScope) -> None:
         """Take what is typed, whether there is a connection or not."""
@@ -170,8 +180,8 @@ def is_permanent(error: Exception) -> bool:
 
 async def chat(
     nick: str, host: str, port: int, tls: ssl.SSLContext | None, terminal: Terminal
-) -> None:
-    """Connect, and talk."""
+) -> int:
+    """Connect, and talk; return the exit code."""
     client = Client(terminal, nick)
     connect = partial(
         trio_tcp.connect_tcp,
@@ -186,7 +196,7 @@ async def chat(
     async with trio_tcp.open_session(
         connect, backoff=BACKOFF, prepare=client.greet, is_permanent=is_permanent
     ) as session:
-        await client.run(session)
+        return await client.run(session)
 
 
 def main() -> None:
@@ -203,10 +213,7 @@ def main() -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         sys.exit("chat: this needs a terminal")
     tls = ssl.create_default_context(cafile=args.cafile) if args.tls else None
-    try:
-        run_with_terminal(partial(chat, args.nick, args.host, args.port, tls))
-    except trio_tcp.TrioTcpError as error:
-        sys.exit(f"chat: {error}")
+    sys.exit(run_with_terminal(partial(chat, args.nick, args.host, args.port, tls)))
 
 
 if __name__ == "__main__":

@@ -29,27 +29,30 @@ Fragment: TypeAlias = tuple[str, str]
 """A style of prompt-toolkit, and the text that it is for."""
 
 
-def run_with_terminal(main: Callable[[Terminal], Awaitable[None]]) -> None:
+def run_with_terminal(main: Callable[[Terminal], Awaitable[int]]) -> int:
     """Run a Trio program that has the terminal; then leave that as it was.
 
     Args:
         main: the program.
 
+    Returns:
+        What it returns.
+
     Raises:
         BaseException: what it raises.
     """
-    asyncio.run(_be_host(main))
+    return asyncio.run(_be_host(main))
 
 
-async def _be_host(main: Callable[[Terminal], Awaitable[None]]) -> None:
+async def _be_host(main: Callable[[Terminal], Awaitable[int]]) -> int:
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[Outcome[None]] = loop.create_future()
+    done: asyncio.Future[Outcome[int]] = loop.create_future()
     prompting: list[asyncio.Task[None]] = []
 
-    async def guest() -> None:
+    async def guest() -> int:
         terminal = Terminal(trio.lowlevel.current_trio_token())
         prompting.append(loop.create_task(terminal.prompt()))
-        await main(terminal)
+        return await main(terminal)
 
     trio.lowlevel.start_guest_run(
         guest,
@@ -63,7 +66,7 @@ async def _be_host(main: Callable[[Terminal], Awaitable[None]]) -> None:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-    outcome.unwrap()
+    return outcome.unwrap()
 
 
 @final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -62,11 +62,10 @@ class Talker:
     async def says(self, text: str) -> list[Reply]:
         """Say a line; return all that comes until it is dealt with."""
         await self.connection.send(Line(text))
-        return [reply async for reply in self._until_done()]
-
-    async def _until_done(self) -> AsyncGenerator[Reply, None]:
+        replies: list[Reply] = []
         while not isinstance(reply := await self.receive(), Done):
-            yield reply
+            replies.append(reply)
+        return replies
 
 
 def token_of(nick: str) -> str:
@@ -92,9 +91,10 @@ class Served:
         handler = partial(serve_browser, self.community)
         return self._serve(trio_tcp.framed(handler, codec=codecs.Chunks()))
 
-    def _serve(self, serve: object) -> trio.abc.HalfCloseableStream:
+    def _serve(
+        self, serve: Callable[[trio.abc.Stream], Awaitable[None]]
+    ) -> trio.abc.HalfCloseableStream:
         ours, theirs = memory_stream_pair()
-        assert callable(serve)
         self._nursery.start_soon(serve, theirs)
         return ours
 
@@ -117,7 +117,9 @@ class Served:
             yield talker
 
     @asynccontextmanager
-    async def join(self, nick: str, room: str = "lobby") -> AsyncGenerator[Talker, None]:
+    async def join(
+        self, nick: str, room: str = "lobby"
+    ) -> AsyncGenerator[Talker, None]:
         """Connect somebody, and wait until they are there and know it."""
         async with self.hello(nick, room) as talker:
             while await talker.hears() != Joined(room, nick):

@@ -6,7 +6,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from examples.chat.hub import PRESENCE, ChatHub, Person, Roster
-from examples.chat.messages import Event, Goodbye, Joined, Left, Notice, Said, Whispered
+from examples.chat.messages import Event, Goodbye, Joined, Notice, Said, Whispered
 from examples.chat.presence import EXPIRY_SECONDS
 from tests.examples.chat.conftest import Served, Talker, token_of
 

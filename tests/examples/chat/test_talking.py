@@ -142,7 +142,8 @@ async def test_help_lists_every_command(served: Served) -> None:
         ("/join a.b", "a name has 1 to 20 letters"),
         ("/nick >", "a name has 1 to 20 letters"),
         ("/nick ben", "the name ben is taken"),
-        ("/nick ＢＥＮ", "the name ＢＥＮ is taken"),
+        ("/nick BEN", "the name BEN is taken"),
+        ("/nick \uff42en", "the name \uff42en is taken"),  # a wide b
         ("/msg", "/msg NAME TEXT: something is missing"),
         ("/msg ben", "/msg NAME TEXT: there is no text"),
         ("/msg zoe hello", "nobody here is called zoe"),
@@ -192,6 +193,8 @@ async def test_what_would_trick_a_screen_is_left_out_and_endless_text_is_cut(
     async with served.join("ann") as ann:
         replies = await ann.says("a\x1b[2Jb\u202ec" + "x" * 2000)
     assert happenings(replies)[-1] == Said("lobby", "ann", "a[2Jbc" + "x" * 994)
+
+
 async def test_ten_lines_at_once_and_then_one_a_second(
     served: Served, autojump_clock: trio.testing.MockClock
 ) -> None:
