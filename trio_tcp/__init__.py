@@ -16,6 +16,8 @@ The layers, each of which imports only from those below it::
     cli                     the command, one file per subcommand
     testing                 memory streams, conformance checks
     _run                    a server as a whole program
+    _redis                  hubs of several machines, joined by Redis
+    _backplane              what joins them, and goes on when it breaks
     _serve _client          who accepts, who connects
     _pool                   a connection for each task that wants one
     _requests               many tasks, one connection: each its own reply
@@ -49,6 +51,7 @@ The layers, each of which imports only from those below it::
     _proxy_header           the PROXY header's format
     codecs                  bytes to messages and back; no I/O
     _log_events _events     what happened: in the log, and as records
+    _backplane_events       those of what joins several machines
     _keepalive              TCP's own, as options of a socket
     _options _validators    timeouts and limits; what their numbers may be
     _address                where the two ends are
@@ -56,6 +59,12 @@ The layers, each of which imports only from those below it::
 """
 
 from trio_tcp._address import Address, TcpAddress, UnixAddress
+from trio_tcp._backplane import BackplaneStatistics, ReconnectingBackplane
+from trio_tcp._backplane_events import (
+    BackplaneConnected,
+    BackplaneLost,
+    BackplaneRefused,
+)
 from trio_tcp._broadcast import broadcast, broadcast_nowait
 from trio_tcp._client import connect_tcp, connect_unix, open_connection
 from trio_tcp._connection import Connection
@@ -113,6 +122,7 @@ from trio_tcp._framed import framed
 from trio_tcp._heartbeat import heartbeat
 from trio_tcp._hub import (
     Attachment,
+    Backplane,
     Hub,
     HubStatistics,
     Lagged,
@@ -137,6 +147,7 @@ from trio_tcp._reconnecting import (
     Stopped,
     Waiting,
 )
+from trio_tcp._redis import RedisBackplane
 from trio_tcp._requests import (
     ReconnectingRequester,
     Requester,
@@ -160,6 +171,11 @@ __all__ = [
     "Address",
     "Attachment",
     "Backoff",
+    "Backplane",
+    "BackplaneConnected",
+    "BackplaneLost",
+    "BackplaneRefused",
+    "BackplaneStatistics",
     "Break",
     "CloseNotifyMissingError",
     "CloseReason",
@@ -212,7 +228,9 @@ __all__ = [
     "ProxyProtocol",
     "Publication",
     "Ready",
+    "ReconnectingBackplane",
     "ReconnectingRequester",
+    "RedisBackplane",
     "RequestIdInUseError",
     "Requester",
     "RequesterPool",

@@ -6,6 +6,11 @@ import logging
 import os
 
 from trio_tcp._address import Address
+from trio_tcp._backplane_events import (
+    BackplaneConnected,
+    BackplaneLost,
+    BackplaneRefused,
+)
 from trio_tcp._events import (
     LOGGER,
     AcceptPaused,
@@ -111,5 +116,19 @@ def log_events(event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 - a case f
             LOGGER.info("listening on %s", ", ".join(map(str, event.addresses)))
         case ServerStopped():
             LOGGER.info("stopped, after %d connections", event.accepted)
+        case BackplaneConnected():
+            memory = ", which has lost its memory" if event.has_forgotten else ""
+            LOGGER.info("connected to the backplane at %s%s", event.name, memory)
+        case BackplaneLost():
+            LOGGER.warning(
+                "no backplane at %s (%s); trying again in %.1f s",
+                event.name,
+                event.error,
+                event.retry_seconds,
+            )
+        case BackplaneRefused():
+            LOGGER.warning(
+                "the backplane at %s takes nothing: %s", event.name, event.error
+            )
         case _:
             LOGGER.debug("%r", event)

@@ -152,6 +152,8 @@ class Client:
                 hello = replace(hello, nick=nick)
             case Entered(room) if room != hello.room:
                 hello = replace(hello, room=room, after_room="")
+            case Event(position=""):
+                pass  # it has none: only those with the same server got it
             case Event(Whispered(), position=position):
                 hello = replace(hello, after_private=position)
             case Event(position=position):

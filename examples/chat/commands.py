@@ -5,15 +5,15 @@ They are understood by the server, so that every client has them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 import attrs
 
-from examples.chat.community import Community, Member, Refused
-from examples.chat.messages import Notice, Welcome
+from examples.chat.community import Community, Member, Refused, check_name
+from examples.chat.messages import Notice, Problem, Welcome
 
-__all__ = ["Leave", "Move", "Outcome", "obey"]
+__all__ = ["Leave", "Move", "Outcome", "obey", "told"]
 
 
 @attrs.frozen
@@ -28,10 +28,10 @@ class Leave:
     """Leave the chat."""
 
 
-Outcome: TypeAlias = Notice | Welcome | Move | Leave | None
+Outcome: TypeAlias = Notice | Problem | Welcome | Move | Leave | None
 """What is to be answered, or to be done by the conversation."""
 
-Do: TypeAlias = Callable[[Community, Member, str], Outcome]
+Do: TypeAlias = Callable[[Community, Member, str], Awaitable[Outcome]]
 
 
 @attrs.frozen
@@ -50,7 +50,14 @@ class Command:
     do: Do
 
 
-def show_help(_community: Community, _me: Member, _argument: str) -> Outcome:
+def told(is_told_everywhere: bool) -> Outcome:
+    """Return what to answer to who has said something."""
+    if is_told_everywhere:
+        return None
+    return Problem("other servers cannot be reached: only those with this one got it")
+
+
+async def show_help(_community: Community, _me: Member, _argument: str) -> Outcome:
     """List the commands."""
     lines = [
         f"{f'/{name} {command.arguments}':<18} {command.help}"
@@ -59,27 +66,26 @@ def show_help(_community: Community, _me: Member, _argument: str) -> Outcome:
     return Notice("\n".join([*lines, "anything else is said to all in your room"]))
 
 
-def join(_community: Community, _me: Member, room: str) -> Outcome:
+async def join(_community: Community, _me: Member, room: str) -> Outcome:
     """Go to another room."""
-    return Move(room)
+    return Move(check_name(room))
 
 
-def whisper(community: Community, me: Member, argument: str) -> Outcome:
+async def whisper(community: Community, me: Member, argument: str) -> Outcome:
     """Say something to one person."""
     nick, _, text = argument.partition(" ")
     if not text.strip():
         raise Refused("/msg NAME TEXT: there is no text")
-    community.whisper(me, nick, text.strip())
-    return None
+    return told(await community.whisper(me, nick, text.strip()))
 
 
-def who(community: Community, me: Member, _argument: str) -> Outcome:
+async def who(community: Community, me: Member, _argument: str) -> Outcome:
     """Say who is in the same room."""
     nicks = community.presence.in_room(me.person.room)
     return Notice(f"in {me.person.room}: {', '.join(nicks)}")
 
 
-def rooms(community: Community, _me: Member, _argument: str) -> Outcome:
+async def rooms(community: Community, _me: Member, _argument: str) -> Outcome:
     """Say who is where."""
     people = community.presence.everybody()
     names = sorted({person.room for person in people})
@@ -87,13 +93,13 @@ def rooms(community: Community, _me: Member, _argument: str) -> Outcome:
     return Notice("\n".join(lines))
 
 
-def rename(community: Community, me: Member, nick: str) -> Outcome:
+async def rename(community: Community, me: Member, nick: str) -> Outcome:
     """Take another name."""
-    community.rename(me, nick)
+    await community.rename(me, nick)
     return Welcome(nick)
 
 
-def leave(_community: Community, _me: Member, _argument: str) -> Outcome:
+async def leave(_community: Community, _me: Member, _argument: str) -> Outcome:
     """Leave."""
     return Leave()
 
@@ -109,7 +115,7 @@ COMMANDS: Final = {
 }
 
 
-def obey(community: Community, me: Member, line: str) -> Outcome:
+async def obey(community: Community, me: Member, line: str) -> Outcome:
     """Do what a line says, that begins with a slash.
 
     Raises:
@@ -121,4 +127,4 @@ def obey(community: Community, me: Member, line: str) -> Outcome:
         raise Refused(f"there is no command /{name}; /help lists them")
     if command.arguments and not argument.strip():
         raise Refused(f"/{name} {command.arguments}: something is missing")
-    return command.do(community, me, argument.strip())
+    return await command.do(community, me, argument.strip())

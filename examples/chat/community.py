@@ -6,8 +6,8 @@ import re
 import time
 from typing import Final, final
 
-import msgspec
 import trio
+from msgspec.structs import replace
 
 from examples.chat.hub import ChatHub, Person, private_topic, room_topic
 from examples.chat.messages import (
@@ -22,7 +22,7 @@ from examples.chat.messages import (
 from examples.chat.presence import Presence
 from examples.chat.token_bucket import TokenBucket
 
-__all__ = ["Community", "Member", "Refused", "clean"]
+__all__ = ["Community", "Member", "Refused", "check_name", "clean"]
 
 NAME: Final = re.compile(r"[\w-]{1,20}")
 MAX_TEXT: Final = 1000  # characters; what is longer is cut
@@ -70,7 +70,9 @@ class Member:
 
 @final
 class Community:
-    """The people, and what they do. Nothing here waits between a look and a change.
+    """The people, and what they do.
+
+    What is looked at is changed before anything is waited for; then it is published.
 
     Attributes:
         hub: brings to all what happens.
@@ -82,9 +84,10 @@ class Community:
         self.presence = Presence(hub)
         self._members: dict[str, Member] = {}  # by identity
 
-    def _publish(self, topic: str, what: Happening) -> None:
-        # No subscriber of this hub makes publishers wait, so this never would block.
-        self.hub.publish_nowait(topic, Event(what, round(time.time(), 3)))
+    async def _publish(self, topic: str, what: Happening) -> bool:
+        """Tell all; return whether those with other servers can get it, too."""
+        event = Event(what, round(time.time(), 3))
+        return (await self.hub.publish(topic, event)).is_replicated
 
     # Coming and going ----------------------------------------------------------------
 
@@ -95,63 +98,66 @@ class Community:
             Refused: the name, or the room's, will not do.
         """
         check_name(person.room)
-        before = self._members.get(person.identity)
-        if before is None:
+        member = self._members.get(person.identity)
+        if member is None:
             self._check_free(person.nick, person.identity)
-            member = Member(person, scope)
+            member = self._members[person.identity] = Member(person, scope)
         else:
-            member = before
             member.scope.cancel()
             member.scope = scope
-            if person.room != member.person.room:
-                self._tell_left(member.person)
-            member.person = msgspec.structs.replace(member.person, room=person.room)
-        self._members[person.identity] = member
+            self.move(member, person.room)
         return member
 
-    def is_present(self, member: Member) -> bool:
-        """Say whether the others have been told that somebody is where they are."""
-        return self.presence.here.get(member.person.identity) == member.person
-
-    def enter(self, member: Member, room: str) -> None:
-        """Have somebody be in a room; the others there are told, if it is news."""
-        member.person = msgspec.structs.replace(member.person, room=check_name(room))
-        if not self.is_present(member):
-            self.presence.put(member.person)
-            self._publish(room_topic(room), Joined(room, member.person.nick))
-
-    def leave(self, member: Member) -> None:
-        """Let somebody go."""
-        del self._members[member.person.identity]
-        if member.person.identity in self.presence.here:
-            self.presence.remove(member.person.identity)
-            self._tell_left(member.person)
-
     def move(self, member: Member, room: str) -> None:
-        """Have somebody go to another room."""
-        check_name(room)
-        self._tell_left(member.person)
-        self.enter(member, room)
+        """Have somebody be about to `enter` another room.
 
-    def _tell_left(self, person: Person) -> None:
+        Raises:
+            Refused: its name will not do.
+        """
+        member.person = replace(member.person, room=check_name(room))
+
+    async def enter(self, member: Member) -> None:
+        """Have somebody be in the room; the others are told, if that is news."""
+        person = member.person
+        before = self.presence.here.get(person.identity)
+        if before == person:
+            return
+        self.presence.put(person)
+        if before is not None:
+            await self._tell_left(before)
+        await self._publish(room_topic(person.room), Joined(person.room, person.nick))
+
+    async def leave(self, member: Member) -> None:
+        """Let somebody go."""
+        identity = member.person.identity
+        del self._members[identity]
+        person = self.presence.here.get(identity)
+        if person is not None:
+            self.presence.remove(identity)
+            await self._tell_left(person)
+
+    async def _tell_left(self, person: Person) -> None:
         # Whoever is in that room by another server has not left it.
-        everybody = self.presence.everybody()
-        if not any(
-            (other.identity, other.room) == (person.identity, person.room)
-            for other in everybody
-            if other.identity not in self.presence.here
-        ):
-            self._publish(room_topic(person.room), Left(person.room, person.nick))
+        if person.room != self.presence.room_elsewhere(person.identity):
+            left = Left(person.room, person.nick)
+            await self._publish(room_topic(person.room), left)
 
     # Talking -------------------------------------------------------------------------
 
-    def say(self, member: Member, text: str) -> None:
-        """Say something to all in the room."""
-        room, nick = member.person.room, member.person.nick
-        self._publish(room_topic(room), Said(room, nick, text))
+    async def say(self, member: Member, text: str) -> bool:
+        """Say something to all in the room.
 
-    def whisper(self, member: Member, nick: str, text: str) -> None:
+        Returns:
+            Whether those with other servers can get it, too.
+        """
+        room, nick = member.person.room, member.person.nick
+        return await self._publish(room_topic(room), Said(room, nick, text))
+
+    async def whisper(self, member: Member, nick: str, text: str) -> bool:
         """Say something to one person.
+
+        Returns:
+            As `say`.
 
         Raises:
             Refused: nobody is called so.
@@ -160,10 +166,11 @@ class Community:
         if other is None:
             raise Refused(f"nobody here is called {nick}")
         what = Whispered(member.person.nick, other.nick, text)
-        for identity in {member.person.identity, other.identity}:
-            self._publish(private_topic(identity), what)
+        if other.identity != member.person.identity:
+            await self._publish(private_topic(member.person.identity), what)
+        return await self._publish(private_topic(other.identity), what)
 
-    def rename(self, member: Member, nick: str) -> None:
+    async def rename(self, member: Member, nick: str) -> None:
         """Give somebody another name.
 
         Raises:
@@ -171,10 +178,10 @@ class Community:
         """
         before = member.person
         self._check_free(nick, before.identity)
-        member.person = msgspec.structs.replace(before, nick=nick)
+        member.person = replace(before, nick=nick)
         self.presence.put(member.person)
         what = Renamed(before.room, nick, before.nick)
-        self._publish(room_topic(before.room), what)
+        await self._publish(room_topic(before.room), what)
 
     def _check_free(self, nick: str, identity: str) -> None:
         owner = self.presence.find(check_name(nick))

@@ -14,7 +14,7 @@ import msgspec
 import trio
 
 import trio_tcp
-from examples.chat.commands import Leave, Move, obey
+from examples.chat.commands import Leave, Move, Outcome, obey, told
 from examples.chat.community import Community, Member, Refused, clean
 from examples.chat.hub import Person, identify, private_topic, room_topic
 from examples.chat.messages import (
@@ -39,6 +39,9 @@ Receive: TypeAlias = Callable[[], Awaitable[Request]]
 ON_JOIN: Final = 50
 """Events that greet whoever comes and has no position, of those that are kept."""
 
+LEAVE_SECONDS: Final = 5
+"""To tell that somebody has left, at most."""
+
 MIN_TOKEN: Final = 16  # characters
 
 
@@ -47,7 +50,7 @@ def render(item: trio_tcp.Publication[Any] | trio_tcp.Lagged) -> Reply:
     if isinstance(item, trio_tcp.Lagged):
         return Missed(item.missed)
     event: Event = item.message
-    return msgspec.structs.replace(event, position=str(item.position))
+    return msgspec.structs.replace(event, position=str(item.position or ""))
 
 
 class Start(TypedDict, total=False):
@@ -126,7 +129,8 @@ async def _attend(
         # However this ends: /quit, a reset, the end of the server. But if the same
         # person has come back meanwhile, that is for the other conversation to do.
         if me.scope is scope:
-            community.leave(me)
+            with trio.move_on_after(LEAVE_SECONDS, shield=True):
+                await community.leave(me)
 
 
 async def _visit(
@@ -141,11 +145,11 @@ async def _visit(
     others = {*community.presence.in_room(room), me.person.nick}
     await connection.send(Entered(room, sorted(others), time.time()))
     with community.hub.attach(connection, room_topic(room), render=render, **start):
-        community.enter(me, room)
+        await community.enter(me)
         while True:
             line = await _next_line(connection, receive, me)
             try:
-                outcome = _act(community, me, line)
+                outcome = await _act(community, me, line)
             except Refused as error:
                 outcome = Problem(str(error))
             match outcome:
@@ -154,6 +158,7 @@ async def _visit(
                     return None
                 case Move(next_room):
                     await connection.send(Done())
+                    community.move(me, next_room)
                     return next_room
                 case None:
                     await connection.send(Done())
@@ -179,12 +184,7 @@ async def _next_line(connection: Connection, receive: Receive, me: Member) -> st
         await connection.send_many([Problem(problem), Done()])
 
 
-def _act(community: Community, me: Member, line: str) -> Move | Leave | Reply | None:
+async def _act(community: Community, me: Member, line: str) -> Outcome:
     if line.startswith("/"):
-        outcome = obey(community, me, line)
-        if isinstance(outcome, Move):
-            community.move(me, outcome.room)
-        return outcome
-    if line:
-        community.say(me, line)
-    return None
+        return await obey(community, me, line)
+    return told(await community.say(me, line)) if line else None

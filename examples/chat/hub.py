@@ -1,22 +1,23 @@
 """The hub of the chat, and its topics. Here, and nowhere else, it is made.
 
 A topic for each room, one for the private messages of each person, and one on which
-servers tell each other who is with them. A backplane, which joins the hubs of several
-servers into one, would be opened here and handed to `trio_tcp.Hub`: nothing else in
-this folder takes for granted that there is one server only.
+servers tell each other who is with them. With a Redis, the hubs of several servers are
+one: nothing else in this folder needs to know.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, TypeAlias
 
 import trio_tcp
 from examples.chat.messages import Event, Message
+from trio_tcp import codecs
 
 __all__ = [
+    "CODEC",
     "HISTORY",
     "PRESENCE",
     "ChatHub",
@@ -63,15 +64,27 @@ class Roster(Message, frozen=True):
 
 ChatHub: TypeAlias = trio_tcp.Hub[Event | Roster]
 
+CODEC: Final[codecs.Codec[Event | Roster, Event | Roster]] = codecs.Json(
+    Event | Roster, framing=codecs.Delimited(b"\n", max_bytes=1 << 20)
+)
+"""What goes through Redis. A roster of some thousands fits."""
+
 
 @asynccontextmanager
-async def open_hub() -> AsyncGenerator[ChatHub, None]:
-    """Make the hub; it is closed at the end of the block."""
-    hub: ChatHub = trio_tcp.Hub(history=HISTORY)
-    try:
+async def open_hub(redis: str | None = None) -> AsyncGenerator[ChatHub, None]:
+    """Make the hub; it is closed at the end of the block.
+
+    Args:
+        redis: URL of the Redis that joins it with those of other servers.
+    """
+    async with AsyncExitStack() as stack:
+        backplane: trio_tcp.Backplane[Event | Roster] | None = None
+        if redis is not None:
+            joining = trio_tcp.RedisBackplane(redis, codec=CODEC, prefix="chat:")
+            backplane = await stack.enter_async_context(joining)
+        hub: ChatHub = trio_tcp.Hub(history=HISTORY, backplane=backplane)
+        stack.callback(hub.close)
         yield hub
-    finally:
-        hub.close()
 
 
 def room_topic(room: str) -> str:

@@ -80,14 +80,22 @@ class Presence:
         del self.here[identity]
         self._announce()
 
-    def everybody(self) -> list[Person]:
-        """Return all people, by name; each once, whatever servers say."""
+    def _others(self) -> dict[str, Person]:
         now = trio.current_time()
         for server, (until, _) in list(self._elsewhere.items()):
             if until <= now:
                 del self._elsewhere[server]
         others = chain.from_iterable(people for _, people in self._elsewhere.values())
-        people = {person.identity: person for person in others} | self.here
+        return {person.identity: person for person in others}
+
+    def room_elsewhere(self, identity: str) -> str | None:
+        """Return the room in which somebody is by another server, if so."""
+        person = self._others().get(identity)
+        return None if person is None else person.room
+
+    def everybody(self) -> list[Person]:
+        """Return all people, by name; each once, whatever servers say."""
+        people = self._others() | self.here
         return sorted(people.values(), key=lambda person: fold(person.nick))
 
     def in_room(self, room: str) -> list[str]:

@@ -2,7 +2,8 @@
 
     python -m examples.chat.server [--port PORT] [--web-port PORT]
 
-``--cert FILE --key FILE`` is for TLS on both.
+``--cert FILE --key FILE`` is for TLS on both; with ``--redis URL`` several servers are
+one chat.
 
 Join with ``python -m examples.chat.client NAME``, as often as you like, and with a
 browser at the address that it prints. Ctrl-C ends it.
@@ -47,10 +48,10 @@ async def serve_terminal(community: Community, connection: Connection) -> None:
 
 
 async def serve(
-    port: int, web_port: int, host: str, tls: ssl.SSLContext | None
+    port: int, web_port: int, host: str, tls: ssl.SSLContext | None, redis: str | None
 ) -> None:
     """Serve until a signal, and let those finish who are in the middle of something."""
-    async with open_hub() as hub, trio.open_nursery() as nursery:
+    async with open_hub(redis) as hub, trio.open_nursery() as nursery:
         community = Community(hub)
         nursery.start_soon(community.presence.run)
         serve_terminals = partial(
@@ -96,13 +97,14 @@ def main() -> None:
     parser.add_argument("--web-port", type=int, default=8080, help="for browsers")
     parser.add_argument("--cert", help="a certificate, with those above it, as PEM")
     parser.add_argument("--key", help="its key, as PEM")
+    parser.add_argument("--redis", metavar="URL", help="what joins several servers")
     args = parser.parse_args()
     tls = None
     if args.cert:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(args.cert, args.key)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    trio.run(serve, args.port, args.web_port, args.host, tls)
+    trio.run(serve, args.port, args.web_port, args.host, tls, args.redis)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import product
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 import trio_tcp
+from trio_tcp._hub._topics import covers, matcher
 
 
 def topics_of(pattern: str, *topics: str) -> list[str]:
@@ -104,3 +108,25 @@ def test_patterns_that_come_and_go_are_noticed_for_topics_already_used() -> None
         4,
     ]
     assert hub.statistics().topics == 0
+
+
+@given(st.lists(st.sampled_from(["a", "b", "*"]), max_size=3), st.booleans(), st.data())
+def test_a_pattern_covers_another_if_it_matches_all_of_its_topics(
+    words: list[str], ends_open: bool, data: st.DataObject
+) -> None:
+    """As far as topics of two words can tell, with four words at most."""
+    tail = [">"] if ends_open or not words else []
+    general = ".".join([*words, *tail])
+    others = st.lists(st.sampled_from(["a", "b", "*"]), max_size=3)
+    other_words = data.draw(others, "other")
+    other_tail = [">"] if data.draw(st.booleans()) or not other_words else []
+    special = ".".join([*other_words, *other_tail])
+    # "c" stands for all words that are in neither.
+    topics = [
+        ".".join(topic)
+        for size in (1, 2, 3, 4)
+        for topic in product("abc", repeat=size)
+    ]
+    of_special = [topic for topic in topics if matcher(special).fullmatch(topic)]
+    expected = all(matcher(general).fullmatch(topic) for topic in of_special)
+    assert covers(general, special) is expected

@@ -56,6 +56,10 @@ class Record:
         """Return all records of one kind."""
         return [event for event in self.events if isinstance(event, kind)]
 
+    async def news(self) -> None:
+        """Wait for the next record."""
+        await self._news.wait()
+
     async def wait(self, kind: type[EventT], count: int = 1) -> list[EventT]:
         """Wait until there are so many records of one kind; return them all."""
         while len(found := self.all(kind)) < count:

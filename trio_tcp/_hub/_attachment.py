@@ -63,7 +63,7 @@ class Attachment:
         self._keeps_latest = keeps_latest
         self._leave = leave
         self._line = Line()
-        self._is_listening = False
+        self._is_listening = True  # so that all waits in the backlog, until `begin`
         self._is_over = False
         self.was_too_slow = False
 
@@ -92,10 +92,16 @@ class Attachment:
 
     # What the hub calls
 
-    def begin(self, first: Iterable[Publication[Any] | Lagged]) -> None:
-        """Send these before all others."""
+    def begin(self, first: Iterable[Publication[Any] | Lagged], /) -> None:
+        """Send these before all others; until then nothing is sent."""
         self._backlog.put_back(first)
         self._pump()
+
+    def announce(self, lagged: Lagged, /) -> None:
+        """Send what says that something is missing, after what waits."""
+        if self._is_listening or not self._commit(lagged):
+            self._backlog.put_lagged(lagged)
+            self._listen()
 
     @property
     def format(self) -> Format:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from re import Pattern
 from typing import Any, Final, Protocol, final
 
-from trio_tcp._hub._publication import Publication
+from trio_tcp._hub._publication import Lagged, Publication
 from trio_tcp._hub._topics import check_pattern, is_pattern, matcher
 
 __all__ = ["Audience", "Subscriber", "checked"]
@@ -37,6 +37,14 @@ class Subscriber(Protocol):
     @property
     def holds_up(self) -> bool:
         """Whether the publisher would have to wait right now."""
+        ...
+
+    def announce(self, lagged: Lagged, /) -> None:
+        """Say that it misses something at this place, which never came here."""
+        ...
+
+    def begin(self, first: Iterable[Publication[Any] | Lagged], /) -> None:
+        """Give it these before all others; until then, it keeps what it is offered."""
         ...
 
     def encode(self, publication: Publication[Any], /) -> None:
@@ -82,14 +90,23 @@ class Audience:
         """All of them."""
         return list(self._members)
 
+    def patterns_of(self, subscriber: Subscriber) -> Sequence[str]:
+        """What it has subscribed to; nothing after the end."""
+        return self._members.get(subscriber, ())
+
     @property
     def topics(self) -> int:
         """How many topics and patterns somebody listens to."""
         return len(self._by_topic) + len(self._by_pattern)
 
-    def join(self, subscriber: Subscriber, patterns: Sequence[str]) -> None:
-        """Add a subscriber."""
+    def join(self, subscriber: Subscriber, patterns: Sequence[str]) -> list[str]:
+        """Add a subscriber; return what nobody has subscribed to before."""
         self._members[subscriber] = patterns
+        new = [
+            pattern
+            for pattern in patterns
+            if pattern not in self._by_topic and pattern not in self._by_pattern
+        ]
         for pattern in patterns:
             if not is_pattern(pattern):
                 self._by_topic.setdefault(pattern, {})[subscriber] = None
@@ -99,9 +116,11 @@ class Audience:
                 self._matchers[pattern] = matcher(pattern)
                 self._remembered.clear()
             self._by_pattern[pattern][subscriber] = None
+        return new
 
-    def leave(self, subscriber: Subscriber) -> None:
-        """Remove a subscriber, if it is there."""
+    def leave(self, subscriber: Subscriber) -> list[str]:
+        """Remove a subscriber, if it is there; return what nobody wants any more."""
+        unwanted: list[str] = []
         for pattern in self._members.pop(subscriber, ()):
             groups = self._by_pattern if is_pattern(pattern) else self._by_topic
             group = groups.get(pattern, {})
@@ -109,6 +128,8 @@ class Audience:
             if not group and groups.pop(pattern, None) is not None:
                 self._matchers.pop(pattern, None)
                 self._remembered.clear()
+                unwanted.append(pattern)
+        return unwanted
 
     def of(self, topic: str) -> Iterable[Subscriber]:
         """Return those who get what is published under a topic, each once."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, final
+from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, final
 
 from trio_tcp._hub._publication import Lagged, Publication
 
@@ -20,6 +20,8 @@ WhenFull: TypeAlias = Literal[
     "drop_oldest", "drop_newest", "keep_latest", "disconnect", "wait"
 ]
 """What becomes of publications that a subscriber has no room for."""
+
+ONE: Final = Lagged(1)
 
 Key: TypeAlias = Callable[[Publication[Any]], Hashable]
 
@@ -37,6 +39,10 @@ class Backlog(Protocol[T]):
 
     def put_back(self, items: Iterable[Publication[T] | Lagged], /) -> None:
         """Put these before all others, whether there is room or not."""
+        ...
+
+    def put_lagged(self, lagged: Lagged, /) -> None:
+        """Say, after what waits, that something is missing that never came here."""
         ...
 
     @property
@@ -88,20 +94,17 @@ class InOrder(Generic[T]):
         return True
 
     def _drop_oldest(self) -> None:
-        first = self._items.popleft()
-        missed: int | None = 1
-        if isinstance(first, Lagged):
-            missed = _more(first)
-            self._items.popleft()
+        missed = ONE
+        while isinstance(first := self._items.popleft(), Lagged):
+            missed = _both(missed, first)
         self._publications -= 1
-        self._items.appendleft(Lagged(missed))
+        self._items.appendleft(missed)
 
     def _leave_out(self) -> None:
-        last = self._items[-1]
-        if isinstance(last, Lagged):
-            self._items[-1] = Lagged(_more(last))
-        else:
-            self._items.append(Lagged(1))
+        _add(self._items, ONE)
+
+    def put_lagged(self, lagged: Lagged, /) -> None:
+        _add(self._items, lagged)
 
     def take(self) -> Publication[T] | Lagged:
         item = self._items.popleft()
@@ -139,11 +142,7 @@ class LatestByKey(Generic[T]):
             self.left_out += 1
         if key not in self._latest and len(self._latest) >= self._capacity:
             self._latest.popitem(last=False)
-            missed: int | None = 1
-            if self._first and isinstance(last := self._first[-1], Lagged):
-                missed = _more(last)
-                self._first.pop()
-            self._first.append(Lagged(missed))
+            self.put_lagged(ONE)
         self._latest[key] = publication
         return True
 
@@ -155,9 +154,22 @@ class LatestByKey(Generic[T]):
     def put_back(self, items: Iterable[Publication[T] | Lagged], /) -> None:
         self._first.extendleft(reversed(list(items)))
 
+    def put_lagged(self, lagged: Lagged, /) -> None:
+        _add(self._first, lagged)
 
-def _more(lagged: Lagged) -> int | None:
-    return None if lagged.missed is None else lagged.missed + 1
+
+def _both(one: Lagged, other: Lagged) -> Lagged:
+    if one.missed is None or other.missed is None:
+        return Lagged(None)
+    return Lagged(one.missed + other.missed)
+
+
+def _add(items: deque[Publication[T] | Lagged], lagged: Lagged) -> None:
+    """Append it; two that would stand side by side become one."""
+    if items and isinstance(last := items[-1], Lagged):
+        items[-1] = _both(last, lagged)
+    else:
+        items.append(lagged)
 
 
 def make_backlog(when_full: WhenFull, capacity: int, key: Key | None) -> Backlog[Any]:

@@ -9,7 +9,7 @@ from re import Pattern
 from typing import Final, Generic, TypeVar, final
 
 from trio_tcp._hub._publication import Lagged, Position, Publication
-from trio_tcp._hub._topics import check_pattern, matcher
+from trio_tcp._hub._topics import check_pattern, covers, matcher
 
 __all__ = ["MAX_TOPICS", "Histories", "History"]
 
@@ -67,19 +67,23 @@ class Histories(Generic[T]):
             check_pattern(pattern)
             if size < 1:
                 raise ValueError(f"a history of {size} publications: at least 1")
-        self._sizes: list[tuple[Pattern[str], int]] = [
-            (matcher(pattern), size) for pattern, size in sizes.items()
+        self._sizes: list[tuple[str, Pattern[str], int]] = [
+            (pattern, matcher(pattern), size) for pattern, size in sizes.items()
         ]
         self._histories: OrderedDict[str, History[T]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._histories)
 
+    def covers(self, pattern: str) -> bool:
+        """Say whether each topic of a pattern has a history."""
+        return any(covers(general, pattern) for general, _, _ in self._sizes)
+
     def make(self, topic: str, message: T) -> Publication[T]:
         """Make a publication, with its position where the topic has a history."""
         history = self._histories.get(topic)
         if history is None:
-            size = self._size(topic)
+            size = self.size(topic)
             if not size:
                 return Publication(topic, message)
             history = self._histories[topic] = History(size)
@@ -93,8 +97,9 @@ class Histories(Generic[T]):
             self._histories.move_to_end(publication.topic)
             self._histories[publication.topic].add(publication)
 
-    def _size(self, topic: str) -> int:
-        sizes = (size for match, size in self._sizes if match.fullmatch(topic))
+    def size(self, topic: str) -> int:
+        """Return how many publications of a topic are kept; 0: it has no history."""
+        sizes = (size for _, match, size in self._sizes if match.fullmatch(topic))
         return next(sizes, 0)
 
     def recall(

@@ -13,14 +13,17 @@ from trio_tcp._errors import HubClosedError
 from trio_tcp._hub._attachment import Attachment
 from trio_tcp._hub._audience import Audience, Subscriber, checked
 from trio_tcp._hub._backlog import Key, WhenFull, make_backlog
+from trio_tcp._hub._backplane import Backplane, Sent
 from trio_tcp._hub._format import Formats, Render, message_of
 from trio_tcp._hub._history import Histories
 from trio_tcp._hub._publication import Lagged, Position, Publication
+from trio_tcp._hub._replica import Replica
+from trio_tcp._hub._statistics import HubStatistics
 from trio_tcp._hub._subscription import Subscription
 from trio_tcp._hub._topics import check_topic
 from trio_tcp._nursery import open_quiet_nursery
 
-__all__ = ["Hub", "HubStatistics"]
+__all__ = ["Hub"]
 
 T = TypeVar("T")
 Out = TypeVar("Out")
@@ -32,31 +35,9 @@ bounds how far behind one may be, more than memory."""
 NO_POSITIONS: Final[Mapping[str, Position]] = {}
 
 
-@attrs.frozen(kw_only=True)
-class HubStatistics:
-    """The counters of a hub, at one moment.
-
-    Attributes:
-        subscribers: tasks and connections now.
-        topics: topics and patterns that somebody listens to now.
-        histories: topics whose publications are kept now.
-        published: so far.
-        left_out: publications that subscribers did not get, as they were too slow; each
-            is counted for each of them.
-        disconnected: subscribers so far that were too slow, by ``"disconnect"``.
-    """
-
-    subscribers: int
-    topics: int
-    histories: int
-    published: int
-    left_out: int
-    disconnected: int
-
-
 @final
 class Hub(Generic[T]):
-    """Brings what is published to all who subscribe, in this process.
+    """Brings what is published to all who subscribe, here or on other machines.
 
     It has no task and holds nothing open: make one wherever all can reach it.
 
@@ -64,6 +45,12 @@ class Hub(Generic[T]):
         history: how many publications to keep, by topic or pattern of topics. Who comes
             back can then go on where it was; and with 1, the last one greets whoever
             comes. At most 10,000 topics are remembered.
+        backplane: joins it with the hubs of other machines, which keep the same
+            histories: `RedisBackplane`. It numbers and keeps what has a history, so
+            that positions are the same everywhere. By default there is none.
+
+    Raises:
+        ValueError: a bad pattern or size; or the backplane has a hub already.
 
     Example::
 
@@ -75,9 +62,19 @@ class Hub(Generic[T]):
                     await hub.publish("room.lobby", line)
     """
 
-    def __init__(self, *, history: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        history: Mapping[str, int] | None = None,
+        backplane: Backplane[T] | None = None,
+    ) -> None:
         self._histories: Histories[T] = Histories(history or {})
         self._audience = Audience()
+        self._replica: Replica[T] | None = None
+        if backplane is not None:
+            self._replica = Replica(
+                backplane, self._audience, is_kept=self._histories.covers
+            )
         self._formats = Formats()
         self._published = 0
         self._publishing = 0
@@ -107,12 +104,15 @@ class Hub(Generic[T]):
                 ``"keep_latest"`` keeps only the newest of each key, where what is newer
                 makes what is older worthless: prices, positions. ``"disconnect"`` ends
                 the subscription. ``"wait"`` makes publishers wait; only that costs
-                others anything.
+                others anything. There is no ``"wait"`` with a backplane: publishers on
+                other machines cannot be made to.
             key: for ``"keep_latest"``: what of a publication says whose place it takes;
                 by default its topic.
             last: how many publications that are kept come first, of each topic.
             after: positions, by topic, of the last publications that it has had: what
-                came after them comes first, and `Lagged` where that is not all.
+                came after them comes first, and `Lagged` where that is not all. With
+                a backplane it takes a moment until that is there; what is published
+                meanwhile waits.
 
         Raises:
             ValueError: no topics, or something that is none; a bad policy.
@@ -125,14 +125,14 @@ class Hub(Generic[T]):
                     if isinstance(item, trio_tcp.Publication):
                         print(item.topic, item.message)
         """
-        patterns = self._check(topics, last)
+        patterns = self._check(topics, last, when_full)
         subscription: Subscription[T] = Subscription(
             make_backlog(when_full, capacity, key),
-            self._recall(patterns, last, after),
             may_wait=when_full == "wait",
             leave=self._leave,
         )
-        self._audience.join(subscription, patterns)
+        first = self._recall(patterns, last, after)
+        self._join(subscription, patterns, first, last=last, after=after)
         return subscription
 
     @overload
@@ -195,7 +195,7 @@ class Hub(Generic[T]):
             EncodeError: something of the history cannot be sent on it.
             Exception: as `subscribe`.
         """
-        patterns = self._check(topics, last)
+        patterns = self._check(topics, last, when_full)
         backlog = make_backlog(when_full, capacity, key)
         first = self._recall(patterns, last, after)
         codec = connection._codec  # noqa: SLF001 - as `broadcast`
@@ -214,24 +214,51 @@ class Hub(Generic[T]):
             keeps_latest=when_full == "keep_latest",
             leave=self._detach,
         )
-        self._audience.join(attachment, patterns)
-        attachment.begin(first)
+        self._join(attachment, patterns, first, last=last, after=after)
         return attachment
 
-    def _check(self, topics: tuple[str, ...], last: int) -> tuple[str, ...]:
+    def _check(
+        self, topics: tuple[str, ...], last: int, when_full: WhenFull
+    ) -> tuple[str, ...]:
         if self._is_closed:
             raise HubClosedError
         if last < 0:
             raise ValueError(f"last must not be negative, as {last} is")
+        if self._replica is not None and when_full == "wait":
+            raise ValueError(
+                "when_full='wait' is not possible with a backplane: publishers on "
+                "other machines cannot be made to wait"
+            )
         return checked(topics)
 
     def _recall(
         self, patterns: tuple[str, ...], last: int, after: Mapping[str, Position]
     ) -> list[Publication[T] | Lagged]:
+        if self._replica is not None:
+            return []  # the backplane keeps it
         return self._histories.recall(patterns, last, after)
 
+    def _join(
+        self,
+        subscriber: Subscriber,
+        patterns: tuple[str, ...],
+        first: list[Publication[T] | Lagged],
+        *,
+        last: int,
+        after: Mapping[str, Position],
+    ) -> None:
+        new = self._audience.join(subscriber, patterns)
+        if self._replica is not None:
+            self._replica.join(subscriber, new)
+            if last or after:
+                self._replica.recall(subscriber, patterns, last=last, after=after)
+                return
+        subscriber.begin(first)
+
     def _leave(self, subscriber: Subscriber) -> None:
-        self._audience.leave(subscriber)
+        unwanted = self._audience.leave(subscriber)
+        if self._replica is not None:
+            self._replica.leave(subscriber, unwanted)
         self._left_out += subscriber.missed
         self._disconnected += subscriber.was_too_slow
 
@@ -244,25 +271,35 @@ class Hub(Generic[T]):
     async def publish(self, topic: str, message: T) -> Publication[T]:
         """Publish a message under a topic.
 
-        All who subscribe to it have it when this returns, or have it waiting for them;
-        except those that chose to leave something out. Two publications of one task,
-        or under one topic, come to each subscriber in their order.
+        All who subscribe to it here have it when this returns, or have it waiting for
+        them; except those that chose to leave something out. Two publications of one
+        task, or under one topic, come to each subscriber in their order.
+
+        With a backplane, this waits until that has it. Where it is away, or does not
+        answer in time, those who subscribe here still get it, without a position;
+        nothing is sent again later.
 
         Returns:
-            What the subscribers get.
+            What the subscribers get; with a backplane, `Publication.is_replicated` says
+            whether those on other machines do.
 
         Raises:
             ValueError: ``topic`` is none.
-            EncodeError: a connection cannot carry this message. Nobody gets it.
+            EncodeError: a connection, or the backplane, cannot carry this message.
+                Nobody gets it. With a backplane and a history it can be too late for
+                that, and a connection that cannot carry it misses it, as `Lagged` says.
             HubClosedError: the hub is closed.
 
         Cancellation:
-            While this waits for subscribers with ``"wait"``, those do not get it.
+            While this waits for subscribers with ``"wait"``, those do not get it. While
+            it waits for the backplane, it may be published, or not.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        publication, waiting = self._publish(
-            topic, message, gather=self._publishing > 0
-        )
+        self._check_topic(topic)
+        if self._replica is not None:
+            return await self._publish_to_all(self._replica, topic, message)
+        publication = self._histories.make(topic, message)
+        waiting = self._offer(publication, gather=self._publishing > 0)
         # What others publish in this pass of the scheduler is gathered.
         self._publishing += 1
         try:
@@ -276,37 +313,85 @@ class Hub(Generic[T]):
                     nursery.start_soon(subscriber.wait_to_take, publication)
         return publication
 
+    async def _publish_to_all(
+        self, replica: Replica[T], topic: str, message: T
+    ) -> Publication[T]:
+        if keep := self._histories.size(topic):
+            alone = Publication(topic, message, is_replicated=False)
+            position = await replica.append(
+                topic, message, keep, lambda: self._offer_late(alone)
+            )
+            if position is None:
+                return alone
+            self._published += 1
+            return Publication(topic, message, position)
+        publication, sent = self._send(replica, topic, message)
+        if sent is None:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        elif await sent():
+            return publication
+        return attrs.evolve(publication, is_replicated=False)
+
     def publish_nowait(self, topic: str, message: T) -> Publication[T]:
         """Publish a message, if no subscriber holds it up.
 
+        With a backplane, this hands the message over, and `Publication.is_replicated`
+        says whether there was somebody to hand it to.
+
         Raises:
-            trio.WouldBlock: one with ``"wait"`` has no room. Nobody gets it.
+            trio.WouldBlock: one with ``"wait"`` has no room; or there is a backplane
+                and the topic has a history, so that its position has to be waited for.
+                Nobody gets it.
             Exception: as `publish`.
         """
-        check_topic(topic)
+        self._check_topic(topic)
+        if self._replica is not None:
+            if self._histories.size(topic):
+                raise trio.WouldBlock
+            publication, sent = self._send(self._replica, topic, message)
+            return attrs.evolve(publication, is_replicated=sent is not None)
         if any(subscriber.holds_up for subscriber in self._audience.of(topic)):
             raise trio.WouldBlock
-        publication, _ = self._publish(topic, message, gather=True)
+        publication = self._histories.make(topic, message)
+        self._offer(publication, gather=True)
         return publication
 
-    def _publish(
-        self, topic: str, message: T, *, gather: bool
-    ) -> tuple[Publication[T], list[Subscriber]]:
+    def _check_topic(self, topic: str) -> None:
+        check_topic(topic)
         if self._is_closed:
             raise HubClosedError
-        check_topic(topic)
-        publication = self._histories.make(topic, message)
+
+    def _send(
+        self, replica: Replica[T], topic: str, message: T
+    ) -> tuple[Publication[T], Sent | None]:
+        """Publish without a history: at once here, and to the others."""
+        publication = Publication(topic, message)
+        self._encode(publication)
+        sent = replica.send(topic, message)
+        self._offer(publication, gather=True)
+        return publication, sent
+
+    def _encode(self, publication: Publication[T]) -> list[Subscriber]:
         # Those who are too slow leave while it is offered.
-        subscribers = list(self._audience.of(topic))
+        subscribers = list(self._audience.of(publication.topic))
         for subscriber in subscribers:
             subscriber.encode(publication)
+        return subscribers
+
+    def _offer(self, publication: Publication[T], *, gather: bool) -> list[Subscriber]:
+        """Offer it to all, or to none; return who makes the publisher wait."""
+        subscribers = self._encode(publication)
         self._histories.keep(publication)
         self._published += 1
-        return publication, [
+        return [
             subscriber
             for subscriber in subscribers
             if not subscriber.offer(publication, gather=gather)
         ]
+
+    def _offer_late(self, publication: Publication[T]) -> None:
+        if not self._is_closed:
+            self._offer(publication, gather=True)
 
     # The whole -----------------------------------------------------------------------
 

@@ -55,11 +55,14 @@ class Publication(Generic[T_co]):
         topic: what it was published under.
         message: what was published.
         position: in the topic, to resume after; None where no history is kept.
+        is_replicated: in what `Hub.publish` returns: whether those on other machines
+            get it, too. False where a `Backplane` was away, or did not answer in time.
     """
 
     topic: str
     message: T_co
     position: Position | None = None
+    is_replicated: bool = attrs.field(default=True, kw_only=True, eq=False, repr=False)
     _frames: dict[object, bytes | None] = attrs.field(
         factory=dict[object, "bytes | None"], init=False, repr=False, eq=False
     )
@@ -72,7 +75,8 @@ class Lagged:
 
     Attributes:
         missed: how many publications, which it was too slow for, or which were no
-            longer kept when it came back; None if nobody knows how many.
+            longer kept when it came back, or which were lost on their way from another
+            machine; None if nobody knows how many.
     """
 
     missed: int | None

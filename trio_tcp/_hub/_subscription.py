@@ -31,13 +31,12 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
     def __init__(
         self,
         backlog: Backlog[T],
-        first: Iterable[Publication[T] | Lagged],
         *,
         may_wait: bool,
         leave: Callable[[Subscription[T]], None],
     ) -> None:
         self._backlog = backlog
-        self._backlog.put_back(first)
+        self._has_begun = False
         self._may_wait = may_wait
         self._leave = leave
         self._line = Line()
@@ -72,7 +71,7 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._receiver is not None:
             raise trio.BusyResourceError("another task is receiving already")
-        if not self._backlog and not self._is_over:
+        if not self._has_something:
             self._receiver = trio.lowlevel.current_task()
 
             def stop(_: object) -> trio.lowlevel.Abort:
@@ -92,9 +91,13 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
             trio.WouldBlock: it is not.
             Exception: as `receive`.
         """
-        if not self._backlog and not self._is_over:
+        if not self._has_something:
             raise trio.WouldBlock
         return self._take()
+
+    @property
+    def _has_something(self) -> bool:
+        return self._is_over or (self._has_begun and bool(self._backlog))
 
     def _take(self) -> Publication[T] | Lagged:
         if self._is_closed:
@@ -131,6 +134,17 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
 
     # What the hub calls
 
+    def begin(self, first: Iterable[Publication[Any] | Lagged], /) -> None:
+        """Give it these before all others; until then it gets nothing."""
+        self._backlog.put_back(first)
+        self._has_begun = True
+        self._wake()
+
+    def announce(self, lagged: Lagged, /) -> None:
+        """Say that something is missing after what waits."""
+        self._backlog.put_lagged(lagged)
+        self._wake()
+
     def encode(self, publication: Publication[Any], /) -> None:
         """Nothing is to be encoded."""
 
@@ -149,7 +163,7 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
                 return False
             self.was_too_slow = True
             self.end()
-        elif self._receiver is not None:
+        else:
             self._wake()
         return True
 
@@ -168,10 +182,9 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
             self._leave(self)
             while self._line:
                 self._line.let_in()
-            if self._receiver is not None:
-                self._wake()
+            self._wake()
 
     def _wake(self) -> None:
-        assert self._receiver is not None
-        trio.lowlevel.reschedule(self._receiver)
-        self._receiver = None
+        if self._receiver is not None and self._has_something:
+            trio.lowlevel.reschedule(self._receiver)
+            self._receiver = None

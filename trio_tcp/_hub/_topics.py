@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["check_pattern", "check_topic", "is_pattern", "matcher"]
+__all__ = ["check_pattern", "check_topic", "covers", "is_pattern", "matcher"]
 
 MAX_CHARACTERS: Final = 255
 """Of a topic: it is kept for as long as somebody listens, and may come from a peer."""
@@ -59,3 +59,16 @@ def matcher(pattern: str) -> re.Pattern[str]:
     words = {"*": WORD, ">": rf"{WORD}(?:\.{WORD})*"}
     parts = [words.get(word, re.escape(word)) for word in pattern.split(".")]
     return re.compile(r"\.".join(parts))
+
+
+def covers(general: str, special: str) -> bool:
+    """Say whether a pattern matches every topic that another one matches."""
+    left, right = general.split("."), special.split(".")
+    for index, word in enumerate(left):
+        if word == ">":
+            return len(right) > index
+        if index >= len(right) or right[index] == ">":
+            return False
+        if word not in ("*", right[index]):
+            return False
+    return len(left) == len(right)

@@ -3,7 +3,8 @@
 Three ways, from the smallest: `connection_pair` makes two connected connections, and
 `serve_in_memory` runs a handler under all of a server's policies, both over
 `memory_stream_pair`, whose buffer is bounded as a socket's is. `check_codec` holds a
-codec to what all codecs promise.
+codec to what all codecs promise, and `check_backplane` a backplane. `MemoryBackplane`
+joins the hubs of a test as Redis would, over a `MemoryBroker` that fails at will.
 
 `run_simulation` and `simulated` run whole programs, servers and clients on hosts of
 their own, on a `VirtualNetwork` and in virtual time, each run as its seed decides. What
@@ -12,8 +13,11 @@ searches many seeds, and `check_deterministic` asks whether one seed is one run.
 """
 
 from trio_tcp.testing import faults
+from trio_tcp.testing._check_backplane import check_backplane
 from trio_tcp.testing._check_codec import check_codec
 from trio_tcp.testing._memory import MemoryListener, MemoryStream, memory_stream_pair
+from trio_tcp.testing._memory_backplane import MemoryBackplane
+from trio_tcp.testing._memory_broker import MemoryBroker
 from trio_tcp.testing._pair import MemoryServer, connection_pair, serve_in_memory
 from trio_tcp.testing.network import (
     Fault,
@@ -74,6 +78,8 @@ __all__ = [
     "Injection",
     "Link",
     "LinkOptions",
+    "MemoryBackplane",
+    "MemoryBroker",
     "MemoryListener",
     "MemoryServer",
     "MemoryStream",
@@ -95,6 +101,7 @@ __all__ = [
     "Trace",
     "VirtualConnection",
     "VirtualNetwork",
+    "check_backplane",
     "check_codec",
     "check_deterministic",
     "connection_pair",

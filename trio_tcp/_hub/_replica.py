@@ -1,0 +1,181 @@
+"""A hub's side of its backplane: who gets what comes, and what goes out."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Generic, TypeVar, final
+
+from trio_tcp._errors import EncodeError
+from trio_tcp._hub._audience import Audience, Subscriber
+from trio_tcp._hub._backplane import Backplane, Delivery, Sent
+from trio_tcp._hub._joining import Joining
+from trio_tcp._hub._publication import Lagged, Position, Publication
+
+__all__ = ["Replica"]
+
+T = TypeVar("T")
+
+MAX_GIVEN: Final = 10_000
+"""Publications whose fate is not known, and which were delivered here without it. The
+backplane may still bring them: for a few seconds, as a rule."""
+
+ONE: Final = Lagged(1)
+UNKNOWN: Final = Lagged(None)
+
+
+@final
+class Replica(Generic[T]):
+    """What one hub needs to be one of many.
+
+    Args:
+        backplane: to the others.
+        audience: of this hub.
+        is_kept: whether all topics of a pattern have a history.
+    """
+
+    def __init__(
+        self,
+        backplane: Backplane[T],
+        audience: Audience,
+        is_kept: Callable[[str], bool],
+    ) -> None:
+        self._backplane = backplane
+        self._audience = audience
+        self._is_kept = is_kept
+        self._name = secrets.token_hex(6)
+        self._keys = itertools.count(1)
+        # Subscribers are numbered as they come: who was there when.
+        self._numbers: dict[Subscriber, int] = {}
+        self._next = 1
+        self._joining: dict[Subscriber, Joining] = {}
+        self._given: OrderedDict[str, int] = OrderedDict()
+        backplane.bind(self)
+
+    # Subscribers ---------------------------------------------------------------------
+
+    def join(self, subscriber: Subscriber, new: Sequence[str]) -> None:
+        """Take note of a subscriber; ``new`` is what nobody has wanted before."""
+        self._numbers[subscriber] = self._next
+        self._next += 1
+        for pattern in new:
+            self._backplane.want(pattern)
+
+    def leave(self, subscriber: Subscriber, unwanted: Sequence[str]) -> None:
+        """Forget a subscriber; ``unwanted`` is what nobody wants any more."""
+        self._numbers.pop(subscriber, None)
+        self._joining.pop(subscriber, None)
+        for pattern in unwanted:
+            self._backplane.unwant(pattern)
+
+    def recall(
+        self,
+        subscriber: Subscriber,
+        patterns: Sequence[str],
+        *,
+        last: int,
+        after: Mapping[str, Position],
+    ) -> None:
+        """Let a subscriber begin with what is still kept."""
+        joining = self._joining[subscriber] = Joining(after)
+        number = self._numbers[subscriber]
+
+        def answer(found: Sequence[Delivery | Lagged]) -> None:
+            if subscriber in self._numbers:  # it is still there
+                first = joining.begin(found, lambda it: not self._has(number, it))
+                subscriber.begin([_encoded(subscriber, item) for item in first])
+
+        self._backplane.recall(patterns, answer, last=last, after=after)
+
+    def _has(self, number: int, delivery: Delivery) -> bool:
+        """Say whether a subscriber was there when this was given without a position."""
+        return number < self._given.get(delivery.key, 0)
+
+    # What goes out -------------------------------------------------------------------
+
+    def send(self, topic: str, message: T) -> Sent | None:
+        """Send a message to the others: `Backplane.send`."""
+        return self._backplane.send(topic, message, key=self._key())
+
+    async def append(
+        self, topic: str, message: T, keep: int, deliver: Callable[[], None]
+    ) -> Position | None:
+        """Publish a message to all: `Backplane.append`.
+
+        Args:
+            topic: with a history.
+            message: what to publish.
+            keep: how many publications of the topic are kept.
+            deliver: delivers it here, without a position, if nobody knows whether it
+                is published.
+        """
+        key = self._key()
+        position = await self._backplane.append(topic, message, keep=keep, key=key)
+        if position is None:
+            self._given[key] = self._next
+            if len(self._given) > MAX_GIVEN:
+                self._given.popitem(last=False)
+            deliver()
+        return position
+
+    def _key(self) -> str:
+        return f"{self._name}.{next(self._keys)}"
+
+    # What comes in: a `Receiver` -----------------------------------------------------
+
+    def deliver(self, delivery: Delivery, /) -> None:
+        """Offer it to all who do not have it yet."""
+        publication = delivery.publication
+        is_own = delivery.key.partition(".")[0] == self._name
+        if is_own and publication.position is None:
+            return  # was delivered when it was published
+        # Those who are too slow leave while it is offered.
+        for subscriber in list(self._audience.of(publication.topic)):
+            if is_own and self._has(self._numbers[subscriber], delivery):
+                continue
+            if self._joining and not self._admits(subscriber, publication):
+                continue
+            item = _encoded(subscriber, publication)
+            if isinstance(item, Lagged):
+                subscriber.announce(item)
+            else:
+                subscriber.offer(item, gather=True)
+
+    def _admits(self, subscriber: Subscriber, publication: Publication[Any]) -> bool:
+        joining = self._joining.get(subscriber)
+        if joining is None:
+            return True
+        admitted = joining.admits(publication)
+        if joining.is_over:
+            del self._joining[subscriber]
+        return admitted
+
+    def lagged(self, topic: str, missed: int | None, /) -> None:
+        """Announce it to those who listen to the topic."""
+        for subscriber in list(self._audience.of(topic)):
+            subscriber.announce(Lagged(missed))
+
+    def interrupted(self) -> None:
+        """Announce it to those who listen to a topic without history."""
+        for subscriber in self._audience.members:
+            if not all(map(self._is_kept, self._audience.patterns_of(subscriber))):
+                subscriber.announce(UNKNOWN)
+
+    def forgotten(self) -> None:
+        """Announce it to all."""
+        for subscriber in self._audience.members:
+            subscriber.announce(UNKNOWN)
+
+
+def _encoded(
+    subscriber: Subscriber, item: Publication[Any] | Lagged
+) -> Publication[Any] | Lagged:
+    """Return it, or that one is missing, where this subscriber cannot carry it."""
+    if isinstance(item, Publication):
+        try:
+            subscriber.encode(item)
+        except EncodeError:
+            return ONE
+    return item
