@@ -40,17 +40,13 @@ class Presence:
 
     async def run(self) -> None:
         """Listen to the other servers, and tell them who is here, until cancelled."""
-        try:
-            with self._hub.subscribe(PRESENCE) as rosters:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._announce_forever)
-                    async for item in rosters:
-                        if isinstance(item, trio_tcp.Publication):
-                            self._learn(item.message)
-                    nursery.cancel_scope.cancel()
-        finally:
-            self.here.clear()
-            self._announce()
+        with self._hub.subscribe(PRESENCE) as rosters:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._announce_forever)
+                async for item in rosters:
+                    if isinstance(item, trio_tcp.Publication):
+                        self._learn(item.message)
+                nursery.cancel_scope.cancel()
 
     async def _announce_forever(self) -> None:
         while True:

@@ -36,7 +36,7 @@ class WebSocket:
     """The codec of the server's side, once both have agreed on it. Texts only.
 
     What breaks a rule is a `CloseConnection`, too: it says which, and its response is
-    what the protocol asks for.
+    what the protocol asks for. Nobody is to receive anything after one.
 
     Args:
         max_bytes: the longest text, in either direction, as UTF-8.
@@ -66,18 +66,8 @@ class WebSocket:
             buffer.cursor += len(data)  # wsproto keeps what is not whole yet
             protocol.receive_data(data)
             for event in protocol.events():
-                for frame in text.read(event):
-                    yield frame
-                    if isinstance(frame, CloseConnection):
-                        yield from _ignore(buffer)
+                yield from text.read(event)
             yield codecs.NEED_MORE
-
-
-def _ignore(buffer: codecs.Buffer) -> codecs.Decoding[Frame]:
-    """Let pass whatever comes after the last frame (RFC 6455, 1.4)."""
-    while True:
-        buffer.cursor = len(buffer.data)
-        yield codecs.NEED_MORE
 
 
 @final

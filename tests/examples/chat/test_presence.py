@@ -6,7 +6,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from examples.chat.hub import PRESENCE, ChatHub, Person, Roster
-from examples.chat.messages import Event, Goodbye, Joined, Notice, Said, Whispered
+from examples.chat.messages import Event, Goodbye, Joined, Left, Notice, Said, Whispered
 from examples.chat.presence import EXPIRY_SECONDS
 from tests.examples.chat.conftest import Served, Talker, token_of
 
@@ -71,13 +71,17 @@ async def test_a_server_that_says_nothing_any_more_takes_its_people_with_it(
         assert await who(ann) == "in lobby: ann"
 
 
-async def test_a_server_that_ends_says_so(hub: ChatHub, served: Served) -> None:
+async def test_a_server_that_ends_takes_its_people_with_it_at_once(
+    hub: ChatHub, served: Served
+) -> None:
     async with served.join("ann") as ann:
         async with trio.open_nursery() as nursery:
             second = Served(hub, nursery)
-            async with second.join("ben"):
+            async with second.hello("ben"):
+                assert await ann.hears() == Joined("lobby", "ben")
                 assert await who(ann) == "in lobby: ann, ben"
-            nursery.cancel_scope.cancel()
+                nursery.cancel_scope.cancel()
+        assert await ann.hears() == Left("lobby", "ben")
         assert await who(ann) == "in lobby: ann"
 
 
