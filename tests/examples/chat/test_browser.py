@@ -187,6 +187,27 @@ def value(node: dict[str, Any], attribute: str) -> str:
     return str(node.get(attribute, {}).get("value", ""))
 
 
+async def test_the_newest_is_in_sight_unless_somebody_reads_what_is_older(
+    server: Server, browser: Browser
+) -> None:
+    ann = await join(browser, server, "ann")
+    await ann.looks(width=320, height=568, scheme="light")
+    for _ in range(8):
+        await ann.enters("/help")
+    await ann.enters("the last line")
+    await ann.shows("the last line")
+    last = "log.lastChild.getBoundingClientRect().bottom"
+    in_sight = f"{last} <= log.getBoundingClientRect().bottom"
+    assert await ann.evaluate(f"{in_sight} && at('newest').hidden")
+    await ann.evaluate("log.scrollTop = 0")
+    ben = await join(browser, server, "ben")
+    await ben.enters("news")
+    await ann.waits("!at('newest').hidden && log.textContent.includes('news')")
+    assert await ann.evaluate("log.scrollTop") == 0
+    await ann.evaluate("at('newest').click()")
+    assert await ann.evaluate(f"{in_sight} && at('newest').hidden")
+
+
 CONTRAST = """
 (() => {
   const light = (colour) => {
