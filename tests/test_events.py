@@ -33,6 +33,20 @@ def ended(reason: CloseReason, error: Exception | None) -> trio_tcp.ConnectionEn
     )
 
 
+def connected(*, has_forgotten: bool) -> trio_tcp.BackplaneConnected:
+    """Make the record of a backplane that is there."""
+    return trio_tcp.BackplaneConnected(
+        name="redis", lost_seconds=1.5, has_forgotten=has_forgotten
+    )
+
+
+def lost(attempts: int) -> trio_tcp.BackplaneLost:
+    """Make the record of one that is away."""
+    return trio_tcp.BackplaneLost(
+        name="redis", error=OSError("gone"), attempts=attempts, retry_seconds=0.5
+    )
+
+
 @pytest.mark.parametrize(
     ("event", "level", "text"),
     [
@@ -69,6 +83,15 @@ def ended(reason: CloseReason, error: Exception | None) -> trio_tcp.ConnectionEn
             ended(CloseReason.TRUNCATED, trio_tcp.TruncatedError(3)),
             "INFO",
             "3 bytes",
+        ),
+        (connected(has_forgotten=False), "INFO", "connected to the backplane at redis"),
+        (connected(has_forgotten=True), "INFO", "has lost its memory"),
+        (lost(attempts=1), "WARNING", "no backplane at redis (gone)"),
+        (lost(attempts=2), "DEBUG", "trying again in 0.5 s"),
+        (
+            trio_tcp.BackplaneRefused(name="redis", error=OSError("full")),
+            "WARNING",
+            "takes nothing: full",
         ),
         (trio_tcp.Event(), "DEBUG", "Event()"),
     ],

@@ -34,11 +34,13 @@ class BackplaneLost(Event):
     Attributes:
         name: of what joins them: an address, without a password.
         error: why.
+        attempts: 1 when it was lost just now; one more for each that failed since.
         retry_seconds: until the next attempt.
     """
 
     name: str
     error: Exception
+    attempts: int
     retry_seconds: float
 
 

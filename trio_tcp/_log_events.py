@@ -120,7 +120,8 @@ def log_events(event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 - a case f
             memory = ", which has lost its memory" if event.has_forgotten else ""
             LOGGER.info("connected to the backplane at %s%s", event.name, memory)
         case BackplaneLost():
-            LOGGER.warning(
+            LOGGER.log(
+                logging.WARNING if event.attempts == 1 else logging.DEBUG,
                 "no backplane at %s (%s); trying again in %.1f s",
                 event.name,
                 event.error,

@@ -56,11 +56,11 @@ async def joined(
             )
             for codec in (LINES, there)
         ]
-        hubs = [
+        at_here, at_there = (
             trio_tcp.Hub[str](history=HISTORY, backplane=backplane)
             for backplane in backplanes
-        ]
-        yield Joined(broker, *hubs, backplanes, events)
+        )
+        yield Joined(broker, at_here, at_there, backplanes, events)
 
 
 def everything(subscription: trio_tcp.Subscription[str]) -> list[Any]:
@@ -168,8 +168,12 @@ async def test_alone_a_hub_delivers_to_its_own(autojump_clock: MockClock) -> Non
         assert (alone.is_replicated, alone.position) == (False, None)
         assert not (await both.here.publish("plain", "alone")).is_replicated
         assert not both.here.publish_nowait("plain", "alone").is_replicated
+        await trio.sleep(3)
         both.broker.come_back()
         await both.settle()
+        lost = [it for it in both.events if isinstance(it, trio_tcp.BackplaneLost)]
+        assert [it.attempts for it in lost][:2] == [1, 1], "of both"
+        assert lost[-1].attempts > 1
         assert (await both.here.publish("room.a", "together")).is_replicated
         await both.settle()
         assert everything(here) == ["alone", "together"]

@@ -12,11 +12,9 @@ from collections.abc import Sequence as Items
 from re import Pattern
 from typing import Final, final
 
-import attrs
-
 from trio_tcp._backplane._link import Numbered, State
 from trio_tcp._backplane._sequence import Item, Sequence
-from trio_tcp._hub import matcher
+from trio_tcp._hub import is_pattern, matcher
 
 __all__ = ["MAX_TOPICS", "Feed"]
 
@@ -24,25 +22,15 @@ MAX_TOPICS: Final = 10_000
 """Of which the last number is remembered. Of others, the store's count tells enough."""
 
 
-@attrs.define
-class Wanted:
-    """A pattern that is wanted.
-
-    Attributes:
-        match: what matches its topics.
-        since: the store's count from when on.
-    """
-
-    match: Pattern[str]
-    since: int
-
-
 @final
 class Feed:
     """How far each topic has been delivered."""
 
     def __init__(self) -> None:
-        self._wanted: dict[str, Wanted] = {}
+        # What is wanted, and from which count of the store on.
+        self._wanted: dict[str, int] = {}
+        # Those of them that are no topics, and what matches theirs.
+        self._matchers: dict[str, Pattern[str]] = {}
         self._sequences: OrderedDict[str, Sequence] = OrderedDict()
         self._epoch: str | None = None
         self._count = 0
@@ -56,24 +44,29 @@ class Feed:
 
     def want(self, pattern: str) -> None:
         """Deliver what is published under it from now on."""
-        self._wanted[pattern] = Wanted(matcher(pattern), self._count)
+        self._wanted[pattern] = self._count
+        if is_pattern(pattern):
+            self._matchers[pattern] = matcher(pattern)
 
     def cover(self, pattern: str, count: int) -> None:
         """Say that it is subscribed to since the store's count was this."""
         if pattern in self._wanted:
-            wanted = self._wanted[pattern]
-            wanted.since = max(wanted.since, count)
+            self._wanted[pattern] = max(self._wanted[pattern], count)
 
     def unwant(self, pattern: str) -> None:
         """Deliver it no longer, and begin anew if it is wanted again."""
-        wanted = self._wanted.pop(pattern)
-        for topic in list(self._sequences):
-            if wanted.match.fullmatch(topic) and not self.is_wanted(topic):
+        del self._wanted[pattern]
+        match = self._matchers.pop(pattern, None)
+        topics = list(self._sequences) if match is not None else [pattern]
+        for topic in topics:
+            if topic in self._sequences and not self.is_wanted(topic):
                 del self._sequences[topic]
 
     def is_wanted(self, topic: str) -> bool:
         """Say whether a topic is wanted."""
-        return any(wanted.match.fullmatch(topic) for wanted in self._wanted.values())
+        return topic in self._wanted or any(
+            match.fullmatch(topic) for match in self._matchers.values()
+        )
 
     # What comes ----------------------------------------------------------------------
 
@@ -94,11 +87,14 @@ class Feed:
         return sequence
 
     def _floor(self, topic: str) -> int:
-        since = (
-            wanted.since
-            for wanted in self._wanted.values()
-            if wanted.match.fullmatch(topic)
-        )
+        """Return the count from when on what is published under a topic is due."""
+        since = [
+            self._wanted[pattern]
+            for pattern, match in self._matchers.items()
+            if match.fullmatch(topic)
+        ]
+        if topic in self._wanted:
+            since.append(self._wanted[topic])
         return max(self._count, min(since, default=0))
 
     def _shrink(self) -> None:
@@ -131,8 +127,7 @@ class Feed:
             self._count = 0
             for sequence in self._sequences.values():
                 sequence.forget()
-            for wanted in self._wanted.values():
-                wanted.since = 0
+            self._wanted = dict.fromkeys(self._wanted, 0)
         if not is_first:
             for topic in state.changed:
                 if self.is_wanted(topic):

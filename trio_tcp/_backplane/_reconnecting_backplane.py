@@ -209,19 +209,23 @@ class ReconnectingBackplane(Generic[T]):
     async def run(self) -> ConnectError:
         """Open one link after the other; return why the `Backoff` has given up."""
         failures, delays = 0, self._backoff.delays(seeded())
+        attempts = 0
         self._lost_at = trio.current_time()
         while True:
             failure = await self._stay_linked()
             now = trio.current_time()
+            attempts += 1
             if self._linked_at is not None:
-                self._lost_at = now
+                self._lost_at, attempts = now, 1
                 if now - self._linked_at >= self._backoff.healthy:
                     failures, delays = 0, self._backoff.delays(seeded())
             failures += 1
             if failures >= self._backoff.max_attempts:
                 return ConnectError(self._name, (failure,))
             delay = next(delays)
-            lost = BackplaneLost(name=self._name, error=failure, retry_seconds=delay)
+            lost = BackplaneLost(
+                name=self._name, error=failure, attempts=attempts, retry_seconds=delay
+            )
             notify(self._observer, lost)
             self._is_settled.set()
             await trio.sleep(delay)

@@ -65,7 +65,7 @@ class Attachment:
         self._line = Line()
         self._is_listening = True  # so that all waits in the backlog, until `begin`
         self._is_over = False
-        self.was_too_slow = False
+        self.was_too_slow: bool = False
 
     # What the user calls
 

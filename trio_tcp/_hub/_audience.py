@@ -153,6 +153,19 @@ class Audience:
             everybody |= group
         return everybody
 
+    def encode(self, publication: Publication[Any]) -> list[Subscriber]:
+        """Encode it for those who get it, and return them.
+
+        They are a list, since who is too slow leaves while it is offered.
+
+        Raises:
+            EncodeError: one of them cannot carry it.
+        """
+        subscribers = list(self.of(publication.topic))
+        for subscriber in subscribers:
+            subscriber.encode(publication)
+        return subscribers
+
 
 def checked(patterns: tuple[str, ...]) -> tuple[str, ...]:
     """Return these topics and patterns, if that is what they are.

@@ -34,8 +34,8 @@ class Format:
     __slots__ = ("_codec", "_frame", "_publication", "_render", "key", "users")
 
     def __init__(self, codec: Codec[Any, Any], render: Render) -> None:
-        self.key = (id(codec), render)
-        self.users = 0
+        self.key: tuple[int, Render] = (id(codec), render)
+        self.users: int = 0
         self._codec = codec
         self._render = render
         self._publication: object = None

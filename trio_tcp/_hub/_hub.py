@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeVar, final, overload
 
-import attrs
 import trio
 
 from trio_tcp._connection import Connection
@@ -13,7 +12,7 @@ from trio_tcp._errors import HubClosedError
 from trio_tcp._hub._attachment import Attachment
 from trio_tcp._hub._audience import Audience, Subscriber, checked
 from trio_tcp._hub._backlog import Key, WhenFull, make_backlog
-from trio_tcp._hub._backplane import Backplane, Sent
+from trio_tcp._hub._backplane import Backplane
 from trio_tcp._hub._format import Formats, Render, message_of
 from trio_tcp._hub._history import Histories
 from trio_tcp._hub._publication import Lagged, Position, Publication
@@ -297,9 +296,13 @@ class Hub(Generic[T]):
         await trio.lowlevel.checkpoint_if_cancelled()
         self._check_topic(topic)
         if self._replica is not None:
-            return await self._publish_to_all(self._replica, topic, message)
+            keep = self._histories.size(topic)
+            publication = await self._replica.publish(topic, message, keep)
+            self._published += 1
+            return publication
         publication = self._histories.make(topic, message)
         waiting = self._offer(publication, gather=self._publishing > 0)
+        self._published += 1
         # What others publish in this pass of the scheduler is gathered.
         self._publishing += 1
         try:
@@ -312,25 +315,6 @@ class Hub(Generic[T]):
                 for subscriber in waiting:
                     nursery.start_soon(subscriber.wait_to_take, publication)
         return publication
-
-    async def _publish_to_all(
-        self, replica: Replica[T], topic: str, message: T
-    ) -> Publication[T]:
-        if keep := self._histories.size(topic):
-            alone = Publication(topic, message, is_replicated=False)
-            position = await replica.append(
-                topic, message, keep, lambda: self._offer_late(alone)
-            )
-            if position is None:
-                return alone
-            self._published += 1
-            return Publication(topic, message, position)
-        publication, sent = self._send(replica, topic, message)
-        if sent is None:
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        elif await sent():
-            return publication
-        return attrs.evolve(publication, is_replicated=False)
 
     def publish_nowait(self, topic: str, message: T) -> Publication[T]:
         """Publish a message, if no subscriber holds it up.
@@ -348,12 +332,14 @@ class Hub(Generic[T]):
         if self._replica is not None:
             if self._histories.size(topic):
                 raise trio.WouldBlock
-            publication, sent = self._send(self._replica, topic, message)
-            return attrs.evolve(publication, is_replicated=sent is not None)
+            publication = self._replica.publish_nowait(topic, message)
+            self._published += 1
+            return publication
         if any(subscriber.holds_up for subscriber in self._audience.of(topic)):
             raise trio.WouldBlock
         publication = self._histories.make(topic, message)
         self._offer(publication, gather=True)
+        self._published += 1
         return publication
 
     def _check_topic(self, topic: str) -> None:
@@ -361,37 +347,15 @@ class Hub(Generic[T]):
         if self._is_closed:
             raise HubClosedError
 
-    def _send(
-        self, replica: Replica[T], topic: str, message: T
-    ) -> tuple[Publication[T], Sent | None]:
-        """Publish without a history: at once here, and to the others."""
-        publication = Publication(topic, message)
-        self._encode(publication)
-        sent = replica.send(topic, message)
-        self._offer(publication, gather=True)
-        return publication, sent
-
-    def _encode(self, publication: Publication[T]) -> list[Subscriber]:
-        # Those who are too slow leave while it is offered.
-        subscribers = list(self._audience.of(publication.topic))
-        for subscriber in subscribers:
-            subscriber.encode(publication)
-        return subscribers
-
     def _offer(self, publication: Publication[T], *, gather: bool) -> list[Subscriber]:
         """Offer it to all, or to none; return who makes the publisher wait."""
-        subscribers = self._encode(publication)
+        subscribers = self._audience.encode(publication)
         self._histories.keep(publication)
-        self._published += 1
         return [
             subscriber
             for subscriber in subscribers
             if not subscriber.offer(publication, gather=gather)
         ]
-
-    def _offer_late(self, publication: Publication[T]) -> None:
-        if not self._is_closed:
-            self._offer(publication, gather=True)
 
     # The whole -----------------------------------------------------------------------
 

@@ -8,6 +8,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar, final
 
+import attrs
+import trio
+
 from trio_tcp._errors import EncodeError
 from trio_tcp._hub._audience import Audience, Subscriber
 from trio_tcp._hub._backplane import Backplane, Delivery, Sent
@@ -95,30 +98,49 @@ class Replica(Generic[T]):
 
     # What goes out -------------------------------------------------------------------
 
-    def send(self, topic: str, message: T) -> Sent | None:
-        """Send a message to the others: `Backplane.send`."""
-        return self._backplane.send(topic, message, key=self._key())
-
-    async def append(
-        self, topic: str, message: T, keep: int, deliver: Callable[[], None]
-    ) -> Position | None:
-        """Publish a message to all: `Backplane.append`.
+    async def publish(self, topic: str, message: T, keep: int) -> Publication[T]:
+        """Publish here and to the others: `Hub.publish`.
 
         Args:
-            topic: with a history.
+            topic: of the message.
             message: what to publish.
-            keep: how many publications of the topic are kept.
-            deliver: delivers it here, without a position, if nobody knows whether it
-                is published.
+            keep: how many publications of the topic are kept; 0: it has no history.
         """
+        if keep:
+            return await self._append(topic, message, keep)
+        publication, sent = self._send(topic, message)
+        if sent is None:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        elif await sent():
+            return publication
+        return attrs.evolve(publication, is_replicated=False)
+
+    def publish_nowait(self, topic: str, message: T) -> Publication[T]:
+        """Publish what has no history: `Hub.publish_nowait`."""
+        publication, sent = self._send(topic, message)
+        return attrs.evolve(publication, is_replicated=sent is not None)
+
+    def _send(self, topic: str, message: T) -> tuple[Publication[T], Sent | None]:
+        publication = Publication(topic, message)
+        subscribers = self._audience.encode(publication)
+        sent = self._backplane.send(topic, message, key=self._key())
+        for subscriber in subscribers:
+            subscriber.offer(publication, gather=True)
+        return publication, sent
+
+    async def _append(self, topic: str, message: T, keep: int) -> Publication[T]:
         key = self._key()
         position = await self._backplane.append(topic, message, keep=keep, key=key)
-        if position is None:
-            self._given[key] = self._next
-            if len(self._given) > MAX_GIVEN:
-                self._given.popitem(last=False)
-            deliver()
-        return position
+        if position is not None:
+            return Publication(topic, message, position)
+        # Nobody knows whether it is published. If it is, it comes back with its key.
+        self._given[key] = self._next
+        if len(self._given) > MAX_GIVEN:
+            self._given.popitem(last=False)
+        alone = Publication(topic, message, is_replicated=False)
+        for subscriber in list(self._audience.of(topic)):
+            _give(subscriber, alone)
+        return alone
 
     def _key(self) -> str:
         return f"{self._name}.{next(self._keys)}"
@@ -137,11 +159,7 @@ class Replica(Generic[T]):
                 continue
             if self._joining and not self._admits(subscriber, publication):
                 continue
-            item = _encoded(subscriber, publication)
-            if isinstance(item, Lagged):
-                subscriber.announce(item)
-            else:
-                subscriber.offer(item, gather=True)
+            _give(subscriber, publication)
 
     def _admits(self, subscriber: Subscriber, publication: Publication[Any]) -> bool:
         joining = self._joining.get(subscriber)
@@ -167,6 +185,14 @@ class Replica(Generic[T]):
         """Announce it to all."""
         for subscriber in self._audience.members:
             subscriber.announce(UNKNOWN)
+
+
+def _give(subscriber: Subscriber, publication: Publication[Any]) -> None:
+    item = _encoded(subscriber, publication)
+    if isinstance(item, Lagged):
+        subscriber.announce(item)
+    else:
+        subscriber.offer(item, gather=True)
 
 
 def _encoded(

@@ -43,7 +43,7 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
         self._receiver: trio.lowlevel.Task | None = None
         self._is_over = False
         self._is_closed = False
-        self.was_too_slow = False
+        self.was_too_slow: bool = False
 
     # What the user calls
 

@@ -231,6 +231,11 @@ async def open_redis_link(
     async with pool:
         try:
             with trio.fail_after(seconds):
+                # coredis leaves streams unclosed, and Python warns of them, where it
+                # cannot connect: so ask before.
+                assert pool.location is not None
+                if not await pool.location.check():
+                    raise LinkLost("nobody answers there")
                 connection = await pool.get_connection()
                 load = connection.create_request
                 append = await load(b"SCRIPT LOAD", APPEND, decode=False)

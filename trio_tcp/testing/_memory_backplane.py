@@ -68,4 +68,7 @@ class MemoryBackplane(Generic[T]):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        return await self._context.__aexit__(exc_type, exc_value, traceback)
+        # It waits for nothing but tasks that it has cancelled.
+        return await self._context.__aexit__(  # noqa: ASYNC102 - see above
+            exc_type, exc_value, traceback
+        )

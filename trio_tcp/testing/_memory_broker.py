@@ -59,8 +59,8 @@ class MemoryBroker:
     """
 
     def __init__(self, *, delay: float = 0.0) -> None:
-        self.delay = delay
-        self.is_paused = False
+        self.delay: float = delay
+        self.is_paused: bool = False
         self._is_away = False
         self._peers: dict[Peer, None] = {}
         self._topics: dict[str, _Topic] = {}
