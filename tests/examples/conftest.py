@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
 import signal
 import subprocess
@@ -21,13 +19,6 @@ ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "examples"
 SECONDS: Final = 15
 """How long anything may take on a slow machine. Nothing waits for it to pass."""
-
-# Makes the terminal on stdin the controlling one, so that Ctrl-C reaches the program.
-TAKE_TERMINAL: Final = """\
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
 
 
 class Program:
@@ -80,10 +71,7 @@ class Program:
         return await self.ends()
 
     async def _read(self) -> str:
-        try:
-            return bytes(await self._output.receive_some()).decode()
-        except trio.BrokenResourceError:
-            return ""  # EIO: how Linux says that the last program has left a terminal
+        return bytes(await self._output.receive_some()).decode()
 
     async def kill(self) -> None:
         """End it at once, whatever it does."""
@@ -118,20 +106,6 @@ class Programs:
         assert process.stdin is not None
         assert process.stdout is not None
         return self._add(Program(process, process.stdout, process.stdin))
-
-    async def start_in_terminal(self, example: str, *arguments: object) -> Program:
-        """Start an example in a terminal of its own."""
-        ours, its = pty.openpty()
-        process = await trio.lowlevel.open_process(
-            [sys.executable, "-c", TAKE_TERMINAL, *command_line(example, arguments)],
-            stdin=its,
-            stdout=its,
-            stderr=its,
-            start_new_session=True,
-        )
-        os.close(its)
-        terminal = trio.lowlevel.FdStream(ours)
-        return self._add(Program(process, terminal, terminal))
 
     def _add(self, program: Program) -> Program:
         self._all.append(program)

@@ -8,9 +8,17 @@ import pytest
 TESTS = Path(__file__).parent
 EXAMPLES = TESTS.parents[1] / "examples"
 FILES = sorted(EXAMPLES.glob("*.py"))
-PACKAGES = sorted(path.parent for path in EXAMPLES.glob("*/__main__.py"))
+PROGRAMS = sorted(
+    path
+    for path in EXAMPLES.glob("*/*.py")
+    if 'if __name__ == "__main__":' in path.read_text(encoding="utf-8")
+)
+PACKAGES = sorted({path.parent for path in PROGRAMS})
 
 every_file = pytest.mark.parametrize("path", FILES, ids=[path.name for path in FILES])
+every_program = pytest.mark.parametrize(
+    "path", PROGRAMS, ids=[f"{path.parent.name}.{path.stem}" for path in PROGRAMS]
+)
 every_package = pytest.mark.parametrize(
     "path", PACKAGES, ids=[path.name for path in PACKAGES]
 )
@@ -33,11 +41,11 @@ def test_an_example_is_tested(path: Path) -> None:
     assert (TESTS / f"test_{path.name}").exists()
 
 
-@every_package
+@every_program
 def test_an_example_in_parts_says_how_to_run_it(path: Path) -> None:
-    """The text that its program opens with has its command line."""
-    command = f"\n    python -m examples.{path.name}"
-    assert command in docstring(path / "__main__.py")
+    """The text that each of its programs opens with has its command line."""
+    module = f"examples.{path.parent.name}.{path.stem}".removesuffix(".__main__")
+    assert f"\n    python -m {module}" in docstring(path)
 
 
 @every_package
