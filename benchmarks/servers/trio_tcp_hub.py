@@ -1,5 +1,5 @@
 # lab: trio_tcp_hub for=broadcast
-"""Broadcast by a hub: each message of a client goes to all who are attached."""
+"""Broadcast by a hub: what one client says goes to all who have said nothing."""
 
 import sys
 
@@ -10,10 +10,12 @@ hub: trio_tcp.Hub[bytes] = trio_tcp.Hub()
 
 
 async def relay(connection: trio_tcp.Connection[bytes, bytes]) -> None:
-    """Publish what one client says."""
+    """Let one client listen until it says something, and publish that."""
     with hub.attach(connection, "room"):
-        async for message in connection:
-            await hub.publish("room", message)
+        message = await connection.receive()
+    await hub.publish("room", message)
+    async for message in connection:
+        await hub.publish("room", message)
 
 
 trio_tcp.run_server(

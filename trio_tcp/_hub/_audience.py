@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from re import Pattern
 from typing import Any, Final, Protocol, final
 
+from trio_tcp._hub._format import Format
 from trio_tcp._hub._publication import Publication
 from trio_tcp._hub._topics import check_pattern, is_pattern, matcher
 
@@ -16,14 +17,21 @@ MAX_REMEMBERED: Final = 10_000
 
 
 class Subscriber(Protocol):
-    """Gets publications."""
+    """Gets publications.
 
-    def offer(self, publication: Publication[Any], /, *, gather: bool) -> bool:
+    Attributes:
+        format: how they are written for it; None for a task, which gets them as they
+            are.
+    """
+
+    @property
+    def format(self) -> Format | None: ...
+
+    def offer(self, publication: Publication[Any], /) -> bool:
         """Take a publication, or leave it out.
 
         Args:
-            publication: was encoded before.
-            gather: there are others in this pass of the scheduler, to be sent together.
+            publication: was encoded before, as `format` does it.
 
         Returns:
             False if the publisher is to wait.
@@ -37,14 +45,6 @@ class Subscriber(Protocol):
     @property
     def holds_up(self) -> bool:
         """Whether the publisher would have to wait right now."""
-        ...
-
-    def encode(self, publication: Publication[Any], /) -> None:
-        """Make ready what `offer` needs, so that it cannot fail.
-
-        Raises:
-            EncodeError: the publication cannot be sent to it.
-        """
         ...
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Generic, TypeVar, final, overload
 
 import attrs
@@ -13,12 +13,13 @@ from trio_tcp._errors import HubClosedError
 from trio_tcp._hub._attachment import Attachment
 from trio_tcp._hub._audience import Audience, Subscriber, checked
 from trio_tcp._hub._backlog import Key, WhenFull, make_backlog
-from trio_tcp._hub._format import Formats, Render, message_of
+from trio_tcp._hub._format import Format, Formats, Render, message_of
 from trio_tcp._hub._history import Histories
 from trio_tcp._hub._publication import Lagged, Position, Publication
 from trio_tcp._hub._subscription import Subscription
 from trio_tcp._hub._topics import check_topic
 from trio_tcp._nursery import open_quiet_nursery
+from trio_tcp._turns import Turns
 
 __all__ = ["Hub", "HubStatistics"]
 
@@ -80,7 +81,7 @@ class Hub(Generic[T]):
         self._audience = Audience()
         self._formats = Formats()
         self._published = 0
-        self._publishing = 0
+        self._turns = Turns()
         self._left_out = 0
         self._disconnected = 0
         self._is_closed = False
@@ -260,16 +261,13 @@ class Hub(Generic[T]):
             While this waits for subscribers with ``"wait"``, those do not get it.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        publication, waiting = self._publish(
-            topic, message, gather=self._publishing > 0
-        )
-        # What others publish in this pass of the scheduler is gathered.
-        self._publishing += 1
-        try:
-            # Shielded: many have it, and Cancelled would deny it.
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        finally:
-            self._publishing -= 1
+        subscribers = self._subscribers(topic)
+        formats = dict.fromkeys([subscriber.format for subscriber in subscribers])
+        publication, waiting = self._publish(topic, message, subscribers, formats)
+        if None in formats:
+            await self._turns.give_way()  # a task makes room by running
+        else:
+            await self._turns.took(len(subscribers))
         if waiting:
             async with open_quiet_nursery() as nursery:
                 for subscriber in waiting:
@@ -283,29 +281,38 @@ class Hub(Generic[T]):
             trio.WouldBlock: one with ``"wait"`` has no room. Nobody gets it.
             Exception: as `publish`.
         """
-        check_topic(topic)
-        if any(subscriber.holds_up for subscriber in self._audience.of(topic)):
+        subscribers = self._subscribers(topic)
+        if any(subscriber.holds_up for subscriber in subscribers):
             raise trio.WouldBlock
-        publication, _ = self._publish(topic, message, gather=True)
+        formats = dict.fromkeys([subscriber.format for subscriber in subscribers])
+        publication, _ = self._publish(topic, message, subscribers, formats)
         return publication
 
-    def _publish(
-        self, topic: str, message: T, *, gather: bool
-    ) -> tuple[Publication[T], list[Subscriber]]:
+    def _subscribers(self, topic: str) -> list[Subscriber]:
+        """Return those of a topic, in a list: the slow leave while they are told."""
         if self._is_closed:
             raise HubClosedError
         check_topic(topic)
+        return list(self._audience.of(topic))
+
+    def _publish(
+        self,
+        topic: str,
+        message: T,
+        subscribers: Iterable[Subscriber],
+        formats: Iterable[Format | None],
+    ) -> tuple[Publication[T], list[Subscriber]]:
         publication = self._histories.make(topic, message)
-        # Those who are too slow leave while it is offered.
-        subscribers = list(self._audience.of(topic))
-        for subscriber in subscribers:
-            subscriber.encode(publication)
+        # All are encoded first: an error must leave nothing sent.
+        for format_ in formats:
+            if format_ is not None:
+                format_.encode(publication)
         self._histories.keep(publication)
         self._published += 1
         return publication, [
             subscriber
             for subscriber in subscribers
-            if not subscriber.offer(publication, gather=gather)
+            if not subscriber.offer(publication)
         ]
 
     # The whole -----------------------------------------------------------------------
