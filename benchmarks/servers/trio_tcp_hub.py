@@ -1,6 +1,8 @@
 # lab: trio_tcp_hub for=broadcast
+# lab: trio_tcp for=hub
 """Broadcast by a hub: what one client says goes to all who have said nothing."""
 
+import math
 import sys
 
 import trio_tcp
@@ -19,5 +21,10 @@ async def relay(connection: trio_tcp.Connection[bytes, bytes]) -> None:
 
 
 trio_tcp.run_server(
-    relay, int(sys.argv[1]), host="127.0.0.1", codec=codecs.LengthPrefixed()
+    relay,
+    int(sys.argv[1]),
+    host="127.0.0.1",
+    codec=codecs.LengthPrefixed(),
+    limits=trio_tcp.Limits(max_connections=20_000),
+    timeouts=trio_tcp.Timeouts(first_message=math.inf),  # listeners say nothing
 )
