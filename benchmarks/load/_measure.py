@@ -97,6 +97,7 @@ def _measure_rate(
 
 def _measure_growth(loop: Loop, pid: int, seconds: float) -> Measurement:
     """Return how much the server grows while it is under load."""
+    loop.run_for(seconds / 4)  # what has a bound may fill up to it first
     operations, before = loop.operations, resident_kib(pid)
     loop.run_for(seconds)
     if loop.operations == operations:
