@@ -16,8 +16,9 @@ __all__ = ["Turns"]
 CALLS: Final = 64
 """So many calls at most in one pass of the scheduler, as with `Connection.send`."""
 
-DELIVERIES: Final = 4096
-"""And so many deliveries: some milliseconds of work."""
+DELIVERIES: Final = 32_768
+"""And so many deliveries: some tens of milliseconds of work, so that a few messages to
+ten thousand still leave together."""
 
 
 @final
