@@ -58,7 +58,7 @@ class Attachment:
     ) -> None:
         self._connection = connection
         self._outgoing = connection._outgoing  # noqa: SLF001 - as `broadcast`
-        self.format = format_
+        self.format: Format = format_
         self._backlog = backlog
         self._may_wait = may_wait
         self._keeps_latest = keeps_latest
