@@ -24,7 +24,7 @@ from benchmarks._processes import Cores, raise_file_limit
 from benchmarks._progress import progress_bar
 from benchmarks._report import Conditions, report
 from benchmarks._session import plan, run_all
-from benchmarks._workloads import WORKLOADS, Workload
+from benchmarks._workloads import GROUPS, WORKLOADS, Workload, selected
 
 __all__ = ["main"]
 
@@ -55,8 +55,11 @@ def _arguments() -> argparse.Namespace:
         "--only",
         metavar="A,B",
         type=_names,
-        default=list(WORKLOADS),
-        help=f"workloads: {', '.join(WORKLOADS)}",
+        default=["main"],
+        help=(
+            f"workloads: {', '.join(WORKLOADS)}; or groups of them: "
+            f"{', '.join(sorted(GROUPS))}; by default main"
+        ),
     )
     parser.add_argument(
         "--servers", metavar="A,B", type=_names, help="by name; all by default"
@@ -79,7 +82,7 @@ def _arguments() -> argparse.Namespace:
     known = {server.name for server in discover()}
     only: list[str] = arguments.only
     named: list[str] = arguments.servers or []
-    wrong = [name for name in only if name not in WORKLOADS]
+    wrong = [name for name in only if name not in WORKLOADS.keys() | GROUPS]
     wrong += [name for name in named if name not in known]
     if wrong:
         parser.error(
@@ -94,7 +97,7 @@ def _names(text: str) -> list[str]:
 
 def _run(arguments: argparse.Namespace) -> None:
     date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
-    workloads = [w for w in WORKLOADS.values() if w.name in arguments.only]
+    workloads = selected(arguments.only)
     skipped = _skipped(workloads)
     workloads = [w for w in workloads if w.name not in skipped]
     servers = _chosen(discover(), arguments.servers)

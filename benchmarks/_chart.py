@@ -78,7 +78,7 @@ def _panel(workload: Workload, rows: Sequence[Figures]) -> Iterator[str]:
     longest = max(row.highest for row in rows) or 1.0
     unit = f"{workload.unit} per CPU second"
     if workload.less_is_better:
-        unit = f"{workload.unit} per connection: less is better"
+        unit = f"{workload.unit}: less is better"
     yield f'<text class="title" y="10">{escape(workload.name)}</text>'
     yield f'<text class="soft" x="60" y="10">{escape(unit)}</text>'
     yield f'<text class="soft" y="25">{escape(workload.title)}</text>'

@@ -41,6 +41,7 @@ class Figures:
         per_second: the median on the wall, if that means anything.
         server_busy: the median share of its core that the server was using.
         client_busy: likewise the load generator.
+        p99_seconds: the median of the latencies that 99 of 100 deliveries kept to.
     """
 
     server: str
@@ -52,6 +53,7 @@ class Figures:
     per_second: float | None
     server_busy: float | None
     client_busy: float | None
+    p99_seconds: float | None
 
     @property
     def spread(self) -> float:
@@ -87,6 +89,7 @@ def _figures(
         per_second=_median([sample.measurement.per_second for sample in own]),
         server_busy=_median([sample.measurement.server_busy for sample in own]),
         client_busy=_median([sample.measurement.client_busy for sample in own]),
+        p99_seconds=_median([sample.measurement.p99_seconds for sample in own]),
     )
 
 

@@ -17,12 +17,15 @@ class Measurement:
         per_second: units per second on the wall; None for memory.
         server_busy: seconds of CPU that the server took per second; None for memory.
         client_busy: likewise the load generator.
+        p99_seconds: how long 99 of 100 deliveries took at most, from the client that
+            speaks to the one that hears; None where nobody looked.
     """
 
     value: float
     per_second: float | None = None
     server_busy: float | None = None
     client_busy: float | None = None
+    p99_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,9 @@ _NOTES: Final = """\
   else. In `pipe`, trio_tcp sends replies that are ready together in one call; the
   others call for each, as one usually writes it. In `bcast`, plain Trio has a bounded
   queue for each client and waits for slow ones; the protocols of asyncio and uvloop
-  keep what a slow client does not read, without limit. `trio_tcp_general` is this
+  keep what a slow client does not read, without limit. In `hub…` all leave it out: the
+  others have room for 64 KiB or 64 messages, trio_tcp for 64 KiB and for 1000 messages,
+  which those who lag share. `trio_tcp_general` is this
   package without its fast path for sockets. `…_sleep0` and `…_semaphore` await
   something else in each request: compare them with each other. In `json` all use
   msgspec.

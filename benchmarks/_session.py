@@ -82,13 +82,14 @@ def run_all(
     Args:
         runs: in this order.
         warm_up: seconds before each measurement.
-        seconds: how long each is.
+        seconds: how long each is, if the workload does not want more.
         cores: where the processes run.
         on_run: called before each.
     """
     results = Results()
 
     def measure(run: Run) -> Measurement:
+        enough = max(seconds, run.workload.least_seconds)
         if run.workload.traffic == "requester":
             return measure_requester(
                 run.server, run.workload, warm_up=warm_up, seconds=seconds, cores=cores
@@ -99,7 +100,7 @@ def run_all(
                 port,
                 pid,
                 warm_up=warm_up,
-                seconds=seconds,
+                seconds=enough,
                 cores=cores,
             )
 

@@ -16,7 +16,7 @@ def workload_table(workload: Workload, rows: Sequence[Figures]) -> Iterator[str]
     yield f"### {workload.name}"
     yield ""
     if workload.less_is_better:
-        yield f"{workload.title}: {workload.unit} per connection, less is better."
+        yield f"{workload.title}: {workload.unit}, less is better."
         yield ""
         yield "| server | figure | ratio |"
         yield "|---|---:|---:|"
@@ -25,13 +25,14 @@ def workload_table(workload: Workload, rows: Sequence[Figures]) -> Iterator[str]
         return
     yield f"{workload.title}: {workload.unit}."
     yield ""
+    timed = any(row.p99_seconds is not None for row in rows)
     yield (
         "| server | figure | spread | ratio | per second on the wall | server busy "
-        "| client busy |"
+        "| client busy |" + " p99, ms |" * timed
     )
-    yield "|---|---:|---:|---:|---:|---:|---:|"
+    yield "|---|---:|---:|---:|---:|---:|---:|" + "---:|" * timed
     for row in rows:
-        cells = (
+        cells: tuple[str, ...] = (
             row.server,
             number(row.value),
             f"±{row.spread:.0%}",
@@ -40,6 +41,9 @@ def workload_table(workload: Workload, rows: Sequence[Figures]) -> Iterator[str]
             _share(row.server_busy),
             _share(row.client_busy),
         )
+        if timed:
+            p99 = row.p99_seconds
+            cells += ("" if p99 is None else number(p99 * 1000),)
         yield f"| {' | '.join(cells)} |"
 
 

@@ -8,11 +8,7 @@ from typing import TypeAlias, final
 
 import pytest
 import trio
-from trio.testing import (
-    assert_checkpoints,
-    assert_no_checkpoints,
-    wait_all_tasks_blocked,
-)
+from trio.testing import assert_no_checkpoints, wait_all_tasks_blocked
 
 import trio_tcp
 from trio_tcp import codecs, testing
@@ -67,6 +63,11 @@ async def read(peer: testing.MemoryStream, size: int) -> bytes:
     while len(received) < size:
         received += await peer.receive_some(1 << 20)
     return received
+
+
+async def set_it(turn: trio.Event) -> None:
+    """Have had one's turn."""
+    turn.set()
 
 
 def sent(connection: Text) -> int:
@@ -129,18 +130,36 @@ async def test_those_that_have_ended_are_left_out_also_with_their_codecs() -> No
 
 
 async def test_nobody_may_be_there() -> None:
-    with assert_checkpoints():
-        await trio_tcp.broadcast("hello", [])
+    await trio_tcp.broadcast("hello", [])
     assert trio_tcp.broadcast_nowait("hello", []) == []
 
 
-async def test_it_is_a_schedule_point_every_time() -> None:
-    async with opened(LINES) as texts:
+async def test_others_run_in_between_and_not_after_each() -> None:
+    """After 64 at the latest: what is told until then leaves together."""
+    async with opened(LINES) as texts, trio.open_nursery() as nursery:
         for _ in range(3):
-            with assert_checkpoints():
+            turn = trio.Event()
+            nursery.start_soon(set_it, turn)
+            for _ in range(63):
                 await trio_tcp.broadcast("hello", of(texts))
+            assert not turn.is_set()
+            for _ in range(65):  # two schedule points: it may run after the first
+                await trio_tcp.broadcast("hello", of(texts))
+            assert turn.is_set()
         with assert_no_checkpoints():
             trio_tcp.broadcast_nowait("hello", of(texts))
+
+
+async def test_others_run_after_thousands_of_deliveries() -> None:
+    async with opened(*[LINES] * 8) as texts, trio.open_nursery() as nursery:
+        turn = trio.Event()
+        nursery.start_soon(set_it, turn)
+        many = of(texts) * 2048
+        await trio_tcp.broadcast("x", many)
+        assert not turn.is_set()
+        for _ in range(3):  # as above
+            await trio_tcp.broadcast("x", many)
+        assert turn.is_set()
 
 
 async def test_one_that_is_cancelled_already_has_sent_nothing() -> None:

@@ -30,6 +30,7 @@ The layers, each of which imports only from those below it::
     _heartbeat              a dead peer, noticed in a known time
     _broadcast              one message to many connections
     _hub                    topics, and who subscribes to them
+    _turns                  who tells many gives way to others, now and then
     _clients                a task for each client of a server
     _server                 the running server: what it tells, how it changes
     _drain                  its end in order, in stages

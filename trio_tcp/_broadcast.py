@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import trio
 
 from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectionFault
 from trio_tcp._nursery import open_quiet_nursery
+from trio_tcp._turns import Turns
 
 __all__ = ["broadcast", "broadcast_nowait"]
 
 Out = TypeVar("Out")
+
+RUN: Final[trio.lowlevel.RunVar[Turns | None]] = trio.lowlevel.RunVar(
+    "trio_tcp.broadcast"
+)
 
 
 async def broadcast(message: Out, connections: Iterable[Connection[Any, Out]]) -> None:
     """Accept one message for delivery on many connections.
 
     Where there is room, it is accepted at once, and goes out in the next pass of the
-    scheduler, in one piece with what else is accepted until then. After that this waits
+    scheduler, in one piece with what else is accepted until then; so this is a schedule
+    point only now and then, as `Connection.send` is. After that this waits
     for those that have no room (64 KiB are queued), each by itself, so that a slow peer
     slows down whoever broadcasts, and nobody else, and loses nothing. To leave slow
     ones behind instead, use `broadcast_nowait`.
@@ -49,9 +55,9 @@ async def broadcast(message: Out, connections: Iterable[Connection[Any, Out]]) -
                 del members[connection]
     """
     await trio.lowlevel.checkpoint_if_cancelled()
-    slow = _accept(message, connections)
-    # Shielded: for many connections it is accepted, and Cancelled would deny it.
-    await trio.lowlevel.cancel_shielded_checkpoint()
+    receivers = _open_ones(connections)
+    slow = _accept(message, receivers)
+    await _turns().took(len(receivers))
     if slow:
         # Each waits for itself: the slowest must not hold up the second slowest.
         async with open_quiet_nursery() as nursery:
@@ -72,7 +78,7 @@ def broadcast_nowait(
     Raises:
         EncodeError: a codec cannot carry this message; nothing was sent.
     """
-    return [connection for connection, _ in _accept(message, connections)]
+    return [slow for slow, _ in _accept(message, _open_ones(connections))]
 
 
 async def _wait_to_accept(connection: Connection[Any, Any], data: bytes) -> None:
@@ -83,17 +89,31 @@ async def _wait_to_accept(connection: Connection[Any, Any], data: bytes) -> None
         outgoing.messages_sent += 1
 
 
-def _accept(
-    message: Out, connections: Iterable[Connection[Any, Out]]
-) -> list[tuple[Connection[Any, Out], bytes]]:
-    """Let those accept it that have room; return the others, with their bytes."""
-    # All are encoded first: an error must leave nothing sent.
-    frames: dict[int, bytes] = {}
-    receivers = [
+def _turns() -> Turns:
+    """Return what counts the broadcasts of this run."""
+    turns = RUN.get(None)
+    if turns is None:
+        turns = Turns()
+        RUN.set(turns)
+    return turns
+
+
+def _open_ones(
+    connections: Iterable[Connection[Any, Out]],
+) -> list[Connection[Any, Out]]:
+    return [
         connection
         for connection in connections
         if not connection._outgoing.closed  # noqa: SLF001 - as `Connection.send`
     ]
+
+
+def _accept(
+    message: Out, receivers: Sequence[Connection[Any, Out]]
+) -> list[tuple[Connection[Any, Out], bytes]]:
+    """Let those accept it that have room; return the others, with their bytes."""
+    # All are encoded first: an error must leave nothing sent.
+    frames: dict[int, bytes] = {}
     for connection in receivers:
         codec = connection._codec  # noqa: SLF001 - as above
         if id(codec) not in frames:

@@ -10,6 +10,7 @@ from benchmarks._workloads import Workload
 from benchmarks.load._connect import connect
 from benchmarks.load._errors import LoadError
 from benchmarks.load._loop import READ, SILENCE, Loop
+from benchmarks.load._stalled import add_stalled
 from benchmarks.load._wire import frame, index_of
 
 __all__ = ["start_broadcast"]
@@ -21,8 +22,9 @@ RECEIVE_BYTES: Final = 64 << 10
 
 def start_broadcast(loop: Loop, port: int, workload: Workload) -> None:
     """Connect all clients, wait until each has heard something, and go on speaking."""
+    add_stalled(loop, port, workload)
     room = _Room(loop, workload)
-    for _ in range(workload.connections):
+    for _ in range(workload.healthy):
         sock = connect(port, workload.kind)
         loop.add(sock, READ, _Listener(room, sock).on_ready)
     speaker = connect(port, workload.kind)
@@ -46,17 +48,19 @@ class _Room:
     def __init__(self, loop: Loop, workload: Workload) -> None:
         self._loop = loop
         self._size = workload.size
-        self._listeners = workload.connections
+        self._listeners = workload.healthy
         self._speaker: socket.socket | None = None
         self._unheard: list[int] = []
+        self._said_at: list[float] = []
         self._done = 0
-        self.newcomers = workload.connections
+        self.newcomers = workload.healthy
         self.said = bytearray()
         self.message_bytes = len(frame("broadcast", SPEAKER, 0, workload.size))
 
     def speak(self, speaker: socket.socket) -> None:
         message = frame("broadcast", SPEAKER, len(self._unheard), self._size)
         self.said += message
+        self._said_at.append(time.perf_counter())
         self._unheard.append(self._listeners)
         if speaker.send(message) < len(message):
             raise LoadError("the server does not read what the speaker sends")
@@ -79,8 +83,10 @@ class _Room:
 
     def heard(self, first: int, last: int) -> None:
         """A listener has heard these, the last not among them."""
+        now = time.perf_counter()
         for index in range(first, last):
             self._unheard[index] -= 1
+            self._loop.latencies.append(now - self._said_at[index])
         self._loop.operations += last - first
         while (
             self._speaker is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import time
+from array import array
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self, TypeAlias, cast
@@ -26,10 +27,13 @@ class Loop:
 
     Attributes:
         operations: counted by the clients.
+        latencies: seconds, noted by those clients that care.
     """
 
     def __init__(self) -> None:
         self.operations = 0
+        self.latencies = array("d")
+        self._held: list[socket.socket] = []
         self._selector = selectors.DefaultSelector()
 
     def __enter__(self) -> Self:
@@ -44,11 +48,17 @@ class Loop:
         for key in list(self._selector.get_map().values()):
             cast("socket.socket", key.fileobj).close()
         self._selector.close()
+        for sock in self._held:
+            sock.close()
 
     def add(self, sock: socket.socket, events: int, on_ready: OnReady) -> None:
         """Call a function when a socket is ready, with what it is ready for."""
         sock.setblocking(False)
         self._selector.register(sock, events, on_ready)
+
+    def hold(self, sock: socket.socket) -> None:
+        """Keep a socket open, and do nothing with it."""
+        self._held.append(sock)
 
     def change(self, sock: socket.socket, events: int, on_ready: OnReady) -> None:
         """Wait for something else from now on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -16,7 +16,7 @@ from benchmarks.load._idle import measure_idle
 from benchmarks.load._loop import Loop
 from benchmarks.load._ping_pong import start_ping_pong
 from benchmarks.load._redis_benchmark import measure_redis_benchmark
-from benchmarks.load._usage import cpu_seconds
+from benchmarks.load._usage import cpu_seconds, resident_kib
 
 __all__ = ["measure", "within_limit"]
 
@@ -24,6 +24,7 @@ STARTERS: Final[dict[str, Callable[[Loop, int, Workload], None]]] = {
     "ping-pong": start_ping_pong,
     "churn": start_churn,
     "broadcast": start_broadcast,
+    "memory": start_broadcast,
 }
 SPARE_FILES: Final = 64
 """Open files that a process needs beside its connections."""
@@ -52,6 +53,8 @@ def measure(
     with Loop() as loop:
         STARTERS[workload.traffic](loop, port, workload)
         loop.run_for(warm_up)
+        if workload.traffic == "memory":
+            return _measure_growth(loop, pid, seconds)
         return _measure_rate(loop, pid, seconds, workload.units_each)
 
 
@@ -74,6 +77,7 @@ def _measure_rate(
     loop: Loop, pid: int, seconds: float, units_each: float
 ) -> Measurement:
     operations = loop.operations
+    del loop.latencies[:]
     wall, server, client = time.perf_counter(), cpu_seconds(pid), time.process_time()
     loop.run_for(seconds)
     wall = time.perf_counter() - wall
@@ -87,4 +91,21 @@ def _measure_rate(
         per_second=units / wall,
         server_busy=server / wall,
         client_busy=client / wall,
+        p99_seconds=_p99(loop.latencies),
     )
+
+
+def _measure_growth(loop: Loop, pid: int, seconds: float) -> Measurement:
+    """Return how much the server grows while it is under load."""
+    loop.run_for(seconds / 4)  # what has a bound may fill up to it first
+    operations, before = loop.operations, resident_kib(pid)
+    loop.run_for(seconds)
+    if loop.operations == operations:
+        raise LoadError(f"nothing came in {seconds} s")
+    return Measurement(value=resident_kib(pid) - before)
+
+
+def _p99(latencies: Sequence[float]) -> float | None:
+    if not latencies:
+        return None
+    return sorted(latencies)[(len(latencies) * 99 - 1) // 100]

@@ -25,7 +25,7 @@ def frame(kind: Kind, client: int, index: int, size: int) -> bytes:
     """
     text = f"{client:08}{index:08}".ljust(size, "x")
     match kind:
-        case "echo" | "tls" | "broadcast":
+        case "echo" | "tls" | "broadcast" | "hub":
             payload = text.encode()
             return struct.pack("!I", len(payload)) + payload
         case "lines":

@@ -1,13 +1,32 @@
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks._processes import Cores
 from benchmarks._session import Run, plan, run_all
-from benchmarks._workloads import WORKLOADS
+from benchmarks._workloads import WORKLOADS, selected
 from tests.benchmarks.programs import SERVERS, named, program
 
 ANYWHERE = Cores(None, None)
+
+
+def test_a_group_is_selected_by_its_name() -> None:
+    names = [workload.name for workload in selected(["hub", "pp1"])]
+    assert names[0] == "pp1"
+    assert {"hub1k", "hub10k_4k_stalled", "hub_memory"} < {*names}
+    assert not {"pp64", "bcast"} & {*names}
+    assert not {"hub1k", "hub_memory"} & {one.name for one in selected(["main"])}
+
+
+def test_a_measurement_is_as_long_as_its_workload_wants() -> None:
+    """A minute, where that is what memory grows in."""
+    workload = replace(WORKLOADS["pp1"], least_seconds=0.2)
+    [run] = plan([workload], [named("trio_plain")], 1)
+    begin = time.monotonic()
+    run_all([run], warm_up=0, seconds=0.01, cores=ANYWHERE)
+    assert time.monotonic() - begin >= 0.2
 
 
 def test_a_plan_has_every_server_once_in_each_round_of_a_workload() -> None:

@@ -62,7 +62,8 @@ def check_python(arguments: list[str]) -> None:
         check_trio_tcp(arguments[2:])
     elif arguments[0] == "-m":
         module = ROOT.joinpath(*arguments[1].split("."))
-        assert (module / "__main__.py").is_file()
+        programs = (module / "__main__.py", module.with_suffix(".py"))
+        assert any(program.is_file() for program in programs)
     else:
         assert (ROOT / arguments[0]).is_file()
 

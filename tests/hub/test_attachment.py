@@ -296,3 +296,24 @@ async def test_a_handler_that_is_attached_drains_like_any_other() -> None:
                     await client.receive()
     assert [(r.finished, r.cancelled) for r in reports] == [(1, 0)]
     assert hub.statistics().subscribers == 0
+
+
+async def test_others_run_while_a_task_publishes_on_and_on() -> None:
+    """Not after each: what is published until then leaves together."""
+    hub: trio_tcp.Hub[str] = trio_tcp.Hub()
+
+    async def set_it(turn: trio.Event) -> None:
+        turn.set()
+
+    async with pair() as (here, there), trio.open_nursery() as nursery:
+        with hub.attach(here, "a"):
+            for _ in range(3):
+                turn = trio.Event()
+                nursery.start_soon(set_it, turn)
+                for _ in range(63):
+                    await hub.publish("a", "x")
+                assert not turn.is_set()
+                for _ in range(65):  # two schedule points: it may be after the first
+                    await hub.publish("a", "x")
+                assert turn.is_set()
+            assert await lines(there, 3 * 128) == ["x"] * 3 * 128

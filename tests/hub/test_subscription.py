@@ -273,3 +273,22 @@ def test_bad_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         hub.subscribe("a", **options)
     assert hub.statistics().subscribers == 0
+
+
+async def test_one_that_takes_each_at_once_needs_no_room_for_many() -> None:
+    """Whoever publishes lets it run."""
+    hub: trio_tcp.Hub[int] = trio_tcp.Hub()
+    got: list[int] = []
+
+    async def take(prices: trio_tcp.Subscription[int]) -> None:
+        async for item in prices:
+            assert isinstance(item, Publication)
+            got.append(item.message)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take, hub.subscribe("a", capacity=2))
+        await wait_all_tasks_blocked()
+        for number in range(100):
+            await hub.publish("a", number)
+        hub.close()
+    assert got == list(range(100))

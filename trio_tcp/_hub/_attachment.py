@@ -28,13 +28,13 @@ class Attachment:
     A ``with`` block around it says for how long.
 
     Attributes:
+        format: how publications are written for it; of no use to others than the hub.
         was_too_slow: it had no room left, with ``when_full="disconnect"``.
     """
 
     __slots__ = (
         "_backlog",
         "_connection",
-        "_format",
         "_is_listening",
         "_is_over",
         "_keeps_latest",
@@ -42,6 +42,7 @@ class Attachment:
         "_line",
         "_may_wait",
         "_outgoing",
+        "format",
         "was_too_slow",
     )
 
@@ -57,7 +58,7 @@ class Attachment:
     ) -> None:
         self._connection = connection
         self._outgoing = connection._outgoing  # noqa: SLF001 - as `broadcast`
-        self._format = format_
+        self.format: Format = format_
         self._backlog = backlog
         self._may_wait = may_wait
         self._keeps_latest = keeps_latest
@@ -104,28 +105,20 @@ class Attachment:
             self._listen()
 
     @property
-    def format(self) -> Format:
-        """How publications are written for it."""
-        return self._format
-
-    def encode(self, publication: Publication[Any], /) -> None:
-        """Encode it, unless that was done for another."""
-        self._format.encode(publication)
-
-    @property
     def holds_up(self) -> bool:
         """Whether it is full, and leaves nothing out."""
         return self._may_wait and (bool(self._line) or self._backlog.is_full)
 
-    def offer(self, publication: Publication[Any], /, *, gather: bool) -> bool:
+    def offer(self, publication: Publication[Any], /) -> bool:
         """Commit it, or keep it until there is room, as the policy says."""
         outgoing = self._outgoing
         if not (self._is_listening or (self._keeps_latest and outgoing.is_stuck)):
-            frame = self._format.encode(publication)
+            frame = self.format.encode(publication)
             if frame is None:
                 return True
             try:
-                if outgoing.commit(frame, gather=gather):
+                # Gathered: it may be one of several that are published together.
+                if outgoing.commit(frame, gather=True):
                     outgoing.messages_sent += 1
                     return True
             except ConnectionFault:  # it has ended; its handler is about to notice
@@ -170,7 +163,7 @@ class Attachment:
     def _commit(self, item: Publication[Any] | Lagged) -> bool:
         if self._keeps_latest and self._outgoing.is_stuck:
             return False
-        frame = self._format.encode(item)
+        frame = self.format.encode(item)
         try:
             if frame is not None and not self._outgoing.commit(frame, gather=True):
                 return False
@@ -181,7 +174,7 @@ class Attachment:
 
     async def wait_to_take(self, publication: Publication[Any], /) -> None:
         """Wait for room; nobody waits after the end."""
-        if self._is_over or self.offer(publication, gather=True):
+        if self._is_over or self.offer(publication):
             return
         await self._line.wait(publication)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from re import Pattern
 from typing import Any, Final, Protocol, final
 
+from trio_tcp._hub._format import Format
 from trio_tcp._hub._publication import Lagged, Publication
 from trio_tcp._hub._topics import check_pattern, is_pattern, matcher
 
@@ -16,14 +17,21 @@ MAX_REMEMBERED: Final = 10_000
 
 
 class Subscriber(Protocol):
-    """Gets publications."""
+    """Gets publications.
 
-    def offer(self, publication: Publication[Any], /, *, gather: bool) -> bool:
+    Attributes:
+        format: how they are written for it; None for a task, which gets them as they
+            are.
+    """
+
+    @property
+    def format(self) -> Format | None: ...
+
+    def offer(self, publication: Publication[Any], /) -> bool:
         """Take a publication, or leave it out.
 
         Args:
-            publication: was encoded before.
-            gather: there are others in this pass of the scheduler, to be sent together.
+            publication: was encoded before, as `format` does it.
 
         Returns:
             False if the publisher is to wait.
@@ -45,14 +53,6 @@ class Subscriber(Protocol):
 
     def begin(self, first: Iterable[Publication[Any] | Lagged], /) -> None:
         """Give it these before all others; until then, it keeps what it is offered."""
-        ...
-
-    def encode(self, publication: Publication[Any], /) -> None:
-        """Make ready what `offer` needs, so that it cannot fail.
-
-        Raises:
-            EncodeError: the publication cannot be sent to it.
-        """
         ...
 
     @property
@@ -153,18 +153,22 @@ class Audience:
             everybody |= group
         return everybody
 
-    def encode(self, publication: Publication[Any]) -> list[Subscriber]:
-        """Encode it for those who get it, and return them.
+    def encode(self, publication: Publication[Any]) -> tuple[list[Subscriber], bool]:
+        """Encode it for those who get it, once for each format.
 
-        They are a list, since who is too slow leaves while it is offered.
+        Returns:
+            Them, in a list, since who is too slow leaves while it is offered; and
+            whether a task is among them.
 
         Raises:
             EncodeError: one of them cannot carry it.
         """
         subscribers = list(self.of(publication.topic))
-        for subscriber in subscribers:
-            subscriber.encode(publication)
-        return subscribers
+        formats = dict.fromkeys([subscriber.format for subscriber in subscribers])
+        for format_ in formats:
+            if format_ is not None:
+                format_.encode(publication)
+        return subscribers, None in formats
 
 
 def checked(patterns: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Generic, TypeVar, final, overload
 
 import trio
@@ -21,6 +21,7 @@ from trio_tcp._hub._statistics import HubStatistics
 from trio_tcp._hub._subscription import Subscription
 from trio_tcp._hub._topics import check_topic
 from trio_tcp._nursery import open_quiet_nursery
+from trio_tcp._turns import Turns
 
 __all__ = ["Hub"]
 
@@ -76,7 +77,7 @@ class Hub(Generic[T]):
             )
         self._formats = Formats()
         self._published = 0
-        self._publishing = 0
+        self._turns = Turns()
         self._left_out = 0
         self._disconnected = 0
         self._is_closed = False
@@ -301,15 +302,12 @@ class Hub(Generic[T]):
             self._published += 1
             return publication
         publication = self._histories.make(topic, message)
-        waiting = self._offer(publication, gather=self._publishing > 0)
-        self._published += 1
-        # What others publish in this pass of the scheduler is gathered.
-        self._publishing += 1
-        try:
-            # Shielded: many have it, and Cancelled would deny it.
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        finally:
-            self._publishing -= 1
+        subscribers, with_tasks = self._audience.encode(publication)
+        waiting = self._offer(publication, subscribers)
+        if with_tasks:
+            await self._turns.give_way()  # a task makes room by running
+        else:
+            await self._turns.took(len(subscribers))
         if waiting:
             async with open_quiet_nursery() as nursery:
                 for subscriber in waiting:
@@ -338,8 +336,8 @@ class Hub(Generic[T]):
         if any(subscriber.holds_up for subscriber in self._audience.of(topic)):
             raise trio.WouldBlock
         publication = self._histories.make(topic, message)
-        self._offer(publication, gather=True)
-        self._published += 1
+        subscribers, _ = self._audience.encode(publication)
+        self._offer(publication, subscribers)
         return publication
 
     def _check_topic(self, topic: str) -> None:
@@ -347,14 +345,16 @@ class Hub(Generic[T]):
         if self._is_closed:
             raise HubClosedError
 
-    def _offer(self, publication: Publication[T], *, gather: bool) -> list[Subscriber]:
-        """Offer it to all, or to none; return who makes the publisher wait."""
-        subscribers = self._audience.encode(publication)
+    def _offer(
+        self, publication: Publication[T], subscribers: Iterable[Subscriber]
+    ) -> list[Subscriber]:
+        """Offer it to all of them; return who makes the publisher wait."""
+        self._published += 1
         self._histories.keep(publication)
         return [
             subscriber
             for subscriber in subscribers
-            if not subscriber.offer(publication, gather=gather)
+            if not subscriber.offer(publication)
         ]
 
     # The whole -----------------------------------------------------------------------

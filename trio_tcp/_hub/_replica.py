@@ -123,10 +123,10 @@ class Replica(Generic[T]):
 
     def _send(self, topic: str, message: T) -> tuple[Publication[T], Sent | None]:
         publication = Publication(topic, message)
-        subscribers = self._audience.encode(publication)
+        subscribers, _ = self._audience.encode(publication)
         sent = self._backplane.send(topic, message, key=self._key())
         for subscriber in subscribers:
-            subscriber.offer(publication, gather=True)
+            subscriber.offer(publication)
         return publication, sent
 
     async def _append(self, topic: str, message: T, keep: int) -> Publication[T]:
@@ -194,16 +194,16 @@ def _give(subscriber: Subscriber, publication: Publication[Any]) -> None:
     if isinstance(item, Lagged):
         subscriber.announce(item)
     else:
-        subscriber.offer(item, gather=True)
+        subscriber.offer(item)
 
 
 def _encoded(
     subscriber: Subscriber, item: Publication[Any] | Lagged
 ) -> Publication[Any] | Lagged:
     """Return it, or that one is missing, where this subscriber cannot carry it."""
-    if isinstance(item, Publication):
+    if isinstance(item, Publication) and subscriber.format is not None:
         try:
-            subscriber.encode(item)
+            subscriber.format.encode(item)
         except EncodeError:
             return ONE
     return item

@@ -145,17 +145,18 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
         self._backlog.put_lagged(lagged)
         self._wake()
 
-    def encode(self, publication: Publication[Any], /) -> None:
-        """Nothing is to be encoded."""
+    @property
+    def format(self) -> None:
+        """It is written for none."""
+        return
 
     @property
     def holds_up(self) -> bool:
         """Whether it is full, and leaves nothing out."""
         return self._may_wait and (bool(self._line) or self._backlog.is_full)
 
-    def offer(self, publication: Publication[Any], /, *, gather: bool) -> bool:
+    def offer(self, publication: Publication[Any], /) -> bool:
         """Take it, leave it out, end, or make its publisher wait."""
-        del gather
         if self._line:
             return False
         if not self._backlog.put(publication):
@@ -170,7 +171,7 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
     async def wait_to_take(self, publication: Publication[Any], /) -> None:
         """Wait for room; nobody waits after the end."""
         if self._is_over or not self.holds_up:
-            self.offer(publication, gather=False)
+            self.offer(publication)
             await trio.lowlevel.checkpoint()
         else:
             await self._line.wait(publication)

@@ -14,13 +14,18 @@ from benchmarks.load._errors import LoadError
 from benchmarks.load._loop import Loop
 from benchmarks.load._measure import measure, within_limit
 from benchmarks.load._ping_pong import start_ping_pong
-from tests.benchmarks.programs import named, running_simple
+from tests.benchmarks.programs import named, program, running_simple
 
 FEW = 3
 
 
 def small(name: str) -> Workload:
-    return replace(WORKLOADS[name], connections=min(WORKLOADS[name].connections, FEW))
+    workload = WORKLOADS[name]
+    return replace(
+        workload,
+        connections=min(workload.connections, FEW),
+        stalled=min(workload.stalled, 1),
+    )
 
 
 def put_under_load(workload: Workload, port: int, pid: int) -> Measurement:
@@ -32,7 +37,7 @@ def put_under_load(workload: Workload, port: int, pid: int) -> Measurement:
     [
         name
         for name, workload in WORKLOADS.items()
-        if workload.traffic != "idle" and not workload.is_of_requests
+        if not workload.less_is_better and not workload.is_of_requests
     ],
 )
 def test_it_measures_each_workload(workload: str) -> None:
@@ -43,6 +48,8 @@ def test_it_measures_each_workload(workload: str) -> None:
     assert result.value * result.server_busy == pytest.approx(result.per_second)
     assert result.client_busy is not None
     assert result.client_busy > 0
+    timed = WORKLOADS[workload].traffic == "broadcast"
+    assert (result.p99_seconds is not None) == timed
 
 
 def test_it_measures_memory() -> None:
@@ -51,6 +58,50 @@ def test_it_measures_memory() -> None:
         result = put_under_load(workload, port, pid)
     assert result.value > 0
     assert result.per_second is None
+
+
+def test_it_measures_what_memory_grows_by() -> None:
+    """Under load, with one that reads nothing; to a page, and not for each client."""
+    with running(named("trio_tcp", "hub")) as (port, pid):
+        result = put_under_load(small("hub_memory"), port, pid)
+    assert result.value < 32 << 10  # KiB
+    assert result.per_second is None
+
+
+def test_a_latency_is_that_of_the_slowest_of_a_hundred(tmp_path: Path) -> None:
+    """A server that tells one listener all the time late is late."""
+    with running(program(tmp_path, LATE)) as (port, pid):
+        result = put_under_load(replace(small("bcast"), depth=1), port, pid)
+    assert result.p99_seconds is not None
+    assert result.p99_seconds >= LATE_SECONDS
+
+
+LATE_SECONDS = 0.01
+LATE = f"""\
+# lab: late for=broadcast
+import socket, sys, time
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+listener.accept()  # whoever looks whether it listens
+*others, speaker = [listener.accept()[0] for _ in range(4)]
+while chunk := speaker.recv(1 << 16):
+    for other in others[:-1]:
+        other.sendall(chunk)
+    time.sleep({LATE_SECONDS})
+    others[-1].sendall(chunk)
+"""
+
+
+def test_a_server_that_waits_for_those_who_do_not_read_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And not taken for one that is fast."""
+    monkeypatch.setattr(_connect, "SILENCE", 0.3)
+    waits_for_all = named("trio_plain", "broadcast")
+    with (
+        running(waits_for_all) as (port, pid),
+        pytest.raises((LoadError, TimeoutError)),
+    ):
+        put_under_load(replace(small("bcast"), stalled=1), port, pid)
 
 
 COUNTING = """\
