@@ -107,7 +107,10 @@ ATTACKS: Final = [
         # Twenty at once, each with its message twice for a moment.
         growth=80,
         services=(
-            Service(codec=codecs.MessagePack(), hello=b"\0\0\0\6\xa5hello"),
+            Service(
+                codec=codecs.MessagePack(framing=codecs.LengthPrefixed()),
+                hello=b"\0\0\0\6\xa5hello",
+            ),
             Service(handler=choke),
             Service(),
         ),
