@@ -263,3 +263,13 @@ async def test_ctrl_c_in_a_terminal_drains_all_workers(tmp_path: Path) -> None:
         finally:
             with trio.CancelScope(shield=True):
                 await trio.run_process([*server, "kill-server"], check=False)
+
+
+async def test_a_port_that_another_service_has_is_refused() -> None:
+    """Though the sockets of its workers would let others listen beside them."""
+    async with run_service(*OBEY, *ON_LOOPBACK, *ONE) as service:
+        port, _ = await workers_of(service)
+        place = ("--listen", f"{LOOPBACK}:{port}")
+        async with run_service(*OBEY, *place, *ONE) as other:
+            await other.logs("Address already in use")
+            assert await other.ended() == 1

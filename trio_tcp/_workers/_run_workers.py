@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from functools import partial
 from itertools import chain
 from typing import Final
 
@@ -13,6 +12,7 @@ import trio
 from trio_tcp._events import Observer
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._log_events import log_events
+from trio_tcp._workers._own_sockets import SPREADS, open_own_listeners
 from trio_tcp._workers._supervision import Supervision
 from trio_tcp._workers._supervisor import Supervisor
 from trio_tcp._workers._target import check_target
@@ -29,7 +29,7 @@ def run_workers(
     workers: int,
     host: str | bytes | None = None,
     backlog: int | None = None,
-    reuse_port: bool = False,
+    reuse_port: bool = SPREADS,
     grace: float = 30.0,
     supervision: Supervision = DEFAULT_SUPERVISION,
     observer: Observer = log_events,
@@ -55,7 +55,8 @@ def run_workers(
         host: as `serve_tcp`.
         backlog: as `serve_tcp`.
         reuse_port: give each worker a socket of its own (``SO_REUSEPORT``), over which
-            the kernel spreads clients evenly. By default all share one.
+            the kernel spreads clients evenly: the default on Linux. Otherwise all share
+            one, and the quickest may take most of those who come at once.
         grace: how long in seconds a drain lets connections finish.
         supervision: how long to wait for workers, and how to replace them.
         observer: is told what happens to workers. What happens in them, their own
@@ -79,16 +80,12 @@ def run_workers(
     """
 
     async def main() -> None:
-        open_listeners = partial(open_tcp_listeners, host=host, backlog=backlog)
         shared: list[trio.SocketListener] = []
         own: list[list[trio.SocketListener]] = []
         if reuse_port:
-            own.append(await open_listeners(port, reuse_port=True))
-            chosen: int = own[0][0].socket.getsockname()[1]
-            while len(own) < workers:
-                own.append(await open_listeners(chosen, reuse_port=True))
+            own = await open_own_listeners(port, workers, host=host, backlog=backlog)
         else:
-            shared = await open_listeners(port)
+            shared = await open_tcp_listeners(port, host=host, backlog=backlog)
         await serve_with_workers(
             serve,
             shared,

@@ -18,6 +18,7 @@ from trio_tcp import (
     open_unix_listener,
 )
 from trio_tcp._keepalive import keepalive_options
+from trio_tcp._workers import open_own_listeners
 from trio_tcp.cli._parameters import (
     DescriptorAddress,
     HostAddress,
@@ -26,7 +27,7 @@ from trio_tcp.cli._parameters import (
     SystemdAddress,
 )
 
-__all__ = ["cannot_listen", "open_listeners"]
+__all__ = ["cannot_listen", "open_listeners", "open_own"]
 
 INTERNET = (trio.socket.AF_INET, trio.socket.AF_INET6)
 
@@ -51,6 +52,33 @@ async def open_listeners(
                 await stack.enter_async_context(listener)
             listeners += opened
         yield listeners
+
+
+@asynccontextmanager
+async def open_own(
+    addresses: Sequence[HostAddress], workers: int, keepalive: KeepAlive | None
+) -> AsyncGenerator[list[list[trio.SocketListener]], None]:
+    """Listen on all addresses within a block, once for each worker.
+
+    Raises:
+        click.ClickException: as `open_listeners`.
+    """
+    own: list[list[trio.SocketListener]] = []
+    if addresses:
+        own = [[] for _ in range(workers)]
+    async with AsyncExitStack() as stack:
+        for address in addresses:
+            try:
+                opened = await open_own_listeners(
+                    address.port, workers, host=address.host, keepalive=keepalive
+                )
+            except (OSError, ValueError) as error:
+                raise cannot_listen(address, error) from error
+            for listeners, more in zip(own, opened, strict=True):
+                listeners.extend(more)
+                for listener in more:
+                    await stack.enter_async_context(listener)
+        yield own
 
 
 def cannot_listen(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 
 from trio_tcp import Event, log_events
-from trio_tcp._workers import ReloadStarted, Supervisor, WorkersEvent
+from trio_tcp._workers import SPREADS, ReloadStarted, Supervisor, WorkersEvent
+from trio_tcp.cli._parameters import HostAddress
 from trio_tcp.cli._serve._configuration import Configuration
-from trio_tcp.cli._serve._listening import open_listeners
+from trio_tcp.cli._serve._listening import open_listeners, open_own
 from trio_tcp.cli._serve._reloading import Reloading
 
 __all__ = ["supervise"]
@@ -27,13 +28,17 @@ async def supervise(configuration: Configuration, reloading: Reloading) -> None:
         if isinstance(event, ReloadStarted):
             reloading.note_for_supervisor()
 
-    async with open_listeners(
-        configuration.listen, configuration.keepalive
-    ) as listeners:
+    hosts = [a for a in configuration.listen if SPREADS and isinstance(a, HostAddress)]
+    shared = [address for address in configuration.listen if address not in hosts]
+    async with (
+        open_listeners(shared, configuration.keepalive) as listeners,
+        open_own(hosts, configuration.workers, configuration.keepalive) as own,
+    ):
         supervisor = Supervisor(
             # As this process was started: by a script or by -m, with Python's options.
             [sys.executable, *sys.orig_argv[1:]],
             listeners,
+            own_listeners=own,
             workers=configuration.workers,
             grace=configuration.grace,
             drain_delay=configuration.drain_delay,
