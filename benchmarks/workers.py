@@ -301,7 +301,13 @@ sys.path.insert(0, {folder!r})
 from workers import serve
 if __name__ == "__main__":
     import trio_tcp
-    trio_tcp.run_workers("service:serve", {port}, workers=2, host="127.0.0.1")
+    trio_tcp.run_workers(
+        "service:serve",
+        {port},
+        workers=2,
+        host="127.0.0.1",
+        supervision=trio_tcp.Supervision(restart=trio_tcp.Backoff(max_attempts=1000)),
+    )
 """
 
 

@@ -160,14 +160,15 @@ class WorkerProcess:
             self.ended.set()
 
     async def ask(self, name: str) -> str | None:
-        """Ask something; return the answer, or None if it has none.
+        """Ask something; return the answer, or None if it has none, or is not there.
 
         Raises:
-            ConnectionFault: it has ended.
-            RuntimeError: it has not started, or has ended.
+            ConnectionFault: it ends just now.
         """
         if self._requester is None:
-            raise RuntimeError(f"worker {self.slot} does not listen to questions")
+            # Not started, or ended; perhaps so recently that nobody knows.
+            await trio.lowlevel.checkpoint()
+            return None
         answer = await self._requester.request(Question(next(self._numbers), name))
         return answer.text if isinstance(answer, Answer) else None
 
