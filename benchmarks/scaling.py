@@ -1,8 +1,8 @@
 """What one user, one delivery and one publication cost, and what that makes of many.
 
-Usage: ``python -m benchmarks.scaling [--seconds S] [--page docs/scaling.md]``. It
-prints two tables, or writes them into the page, between its two marks. It needs
-``redis-server``, ``redis-cli`` and ``redis-benchmark``.
+Usage: ``python -m benchmarks.scaling [--seconds S] [--page PAGE]``, where the page is
+``docs/performance/scaling.md``. It prints two tables, or writes them into the page,
+between its two marks. It needs ``redis-server``, ``redis-cli`` and ``redis-benchmark``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a user may configure, as frozen and validated records.
 
 Durations are seconds; `math.inf` switches one off. Every default is generous to honest
-clients on slow lines. ``docs/server.md`` has tables of them, with what others do.
+clients on slow lines. ``docs/how-to/server.md`` has tables of them, and of what others
+do.
 """
 
 from __future__ import annotations

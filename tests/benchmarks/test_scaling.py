@@ -1,4 +1,4 @@
-"""The arithmetic of docs/scaling.md, with costs that nobody has measured."""
+"""The arithmetic of docs/performance/scaling.md, with costs that nobody measured."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_copy_that_costs_too_little_to_measure_is_not_divided_by() -> None:
 
 
 def test_the_page_takes_the_tables_between_its_marks() -> None:
-    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "performance" / "scaling.md").read_text(encoding="utf-8")
     once = written_into(page, "first\n")
     assert written_into(once, "second\n") == written_into(page, "second\n")
     before, _, after = once.partition("first\n")

@@ -1,4 +1,4 @@
-"""The pictures of docs/bench.md: one real run against a server that stalls once."""
+"""The pictures of docs/how-to/bench.md: a real run, with a server that stalls once."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def _measure_and_draw() -> None:
     text = re.sub(r"@font-face \{.*?\}", "", text, flags=re.DOTALL)
     text = text.replace(">", f"><title>{title}</title>", 1)
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    picture = ROOT / "docs" / "bench_report.svg"
+    picture = ROOT / "docs" / "how-to" / "bench_report.svg"
     picture.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -104,6 +104,8 @@ async def _measure(address: str) -> dict[str, Any]:
             cwd=ROOT,
         )
         drawn = picture.read_text("utf-8").replace(address, "localhost:8888")
-        (ROOT / "docs" / "bench_stall.svg").write_text(drawn, encoding="utf-8")
+        (ROOT / "docs" / "how-to" / "bench_stall.svg").write_text(
+            drawn, encoding="utf-8"
+        )
         found: dict[str, Any] = json.loads(figures.read_text("utf-8"))
         return found

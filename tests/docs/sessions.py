@@ -130,7 +130,9 @@ async def _draw(
         nursery.cancel_scope.cancel()
     shown = [argument.rpartition("/")[2] for argument in arguments]
     command = " ".join(["$ trio-tcp connect", address, *shown])
-    _save(ROOT / "docs" / name, title, f"{command}\n{_until_the_end(screen)}")
+    _save(
+        ROOT / "docs" / "how-to" / name, title, f"{command}\n{_until_the_end(screen)}"
+    )
 
 
 def _until_the_end(screen: str) -> str:

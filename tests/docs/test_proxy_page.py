@@ -15,7 +15,7 @@ from trio_tcp.cli._proxy._plan_file import read_plan
 from trio_tcp.testing.proxy import UNSUITABLE
 
 Attrs = attrs.AttrsInstance
-PAGE = (ROOT / "docs" / "proxy.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "proxy.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `([a-z-]+)` \| ((?:`\w+`(?:, )?)*) ?\|", re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""Two servers behind HAProxy, as docs/deploy.md has it, and one of them goes.
+"""Two servers behind HAProxy, as docs/how-to/deploy.md has it, and one of them goes.
 
 The configuration is that of ``examples/deploy``, with other addresses and quicker
 checks. Clients are plain sockets, and ask all the time: half of them over one

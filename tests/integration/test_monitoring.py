@@ -124,7 +124,7 @@ async def test_a_signal_makes_it_unready_before_it_refuses() -> None:
 )
 def test_promtool_takes_the_rules_of_the_page(tmp_path: Path) -> None:
     """The scrape configuration, the alerts, and what they say when something is up."""
-    page = Path(__file__).parents[2] / "docs" / "monitoring.md"
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "monitoring.md"
     blocks = page.read_text(encoding="utf-8").split("```yaml\n")[1:]
     config, rules = (block.partition("```")[0] for block in blocks[:2])
     (tmp_path / "prometheus.yml").write_text(config, encoding="utf-8")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trio_tcp.monitoring._metrics import FIGURES
 
-PAGE = Path(__file__).parents[2] / "docs" / "monitoring.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "monitoring.md"
 
 
 def test_the_table_has_each_figure_as_it_is_in_the_code() -> None:

@@ -370,7 +370,7 @@ def test_it_can_be_named_in_a_configuration() -> None:
 
 
 def test_lines_can_be_formatted_here_and_written_in_another_thread() -> None:
-    """As docs/logging.md does it."""
+    """As docs/how-to/logging.md does it."""
     output = io.StringIO()
     waiting: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     handler = logging.handlers.QueueHandler(waiting)

@@ -19,7 +19,7 @@ from trio_tcp.cli._serve._server_tls import ServerTls
 from trio_tcp.cli._serve._settings import dotted, read_settings
 from trio_tcp.cli._serve._structure import configure
 
-PAGE = Page(ROOT / "docs" / "run.md")
+PAGE = Page(ROOT / "docs" / "how-to" / "run.md")
 ROW = re.compile(r"^\| `(--[^` ]+) ([^`]+)` \| `([^`]+)` \|([^|]*)\|", re.MULTILINE)
 FIRST, WHOLE, WRONG = (block for block in PAGE.blocks if block.language == "toml")
 

@@ -1,4 +1,4 @@
-"""Make the pictures of the chat in ``docs/``: the page and the terminal, in one talk.
+"""Make the pictures of the chat, the page and the terminal, in one talk.
 
     python -m tests.examples.chat.pictures [FOLDER]
 
@@ -92,7 +92,7 @@ async def look(page: Page, folder: trio.Path) -> None:
 
 def main() -> None:
     """Read the command line."""
-    folder = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs"
+    folder = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs" / "how-to"
     trio.run(make, trio.Path(folder), len(sys.argv) > 1)
 
 
