@@ -1,4 +1,4 @@
-"""The index of the how-to pages leads to every page, and answers the README's questions."""
+"""The index of the how-to pages has every page, and every question of the README."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_page_is_in_the_index(name: str) -> None:
 
 
 def test_every_question_of_the_readme_is_in_the_index() -> None:
-    """Each row of its table has its answer there, at the same place of the same page."""
+    """Each row of its table: the index leads to the same place of the same page."""
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     table = text[text.index("| Question |") :].partition("\n\n")[0]
