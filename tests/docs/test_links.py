@@ -85,7 +85,8 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
         path = todo.pop()
         if path not in reached:
             reached.add(path)
-            targets = (link.partition("#")[0] for link in links(Page(path)))
-            found = [(path.parent / name).resolve() for name in targets if name]
+            here = [link for link in links(Page(path)) if "://" not in link]
+            names = (link.partition("#")[0] for link in here)
+            found = [(path.parent / name).resolve() for name in names if name]
             todo += [target for target in found if target.suffix == ".md"]
     assert {page.path for page in PAGES} <= reached
