@@ -101,6 +101,19 @@ def test_an_arrow_says_what_it_carries() -> None:
     ]
 
 
+def test_a_window_that_is_shut_is_told_and_that_of_a_reset_is_not() -> None:
+    trace = Trace()
+    talk = Talk(trace)
+    talk.open()
+    talk.send(BOB, Flag.ACK).window = 0
+    talk.send(BOB, Flag.RST).window = 0
+    labels = texts(of_class(picture(trace), "segment"))[-2:]
+    assert [label.splitlines()[-1].endswith("ACK, window 0") for label in labels] == [
+        True,
+        False,
+    ]
+
+
 def test_a_host_that_nothing_happens_to_has_no_lifeline() -> None:
     trace = clean_trace()
     trace.hosts = {"192.0.2.7": "idle", "192.0.2.8": "paused", **trace.hosts}

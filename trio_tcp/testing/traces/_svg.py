@@ -104,7 +104,9 @@ class _Picture:
         if any(self._goes_aside(segment) for segment in segments):
             right = max(right, _ASIDE)
         self._width = left + max(0, len(names) - 1) * _ACROSS + right
-        self._height = _TOP + self._layout.bottom + self._layout.fall + _BOTTOM
+        self._height = _TOP + self._layout.bottom + _BOTTOM
+        if segments and segments[-1].arrived is None:
+            self._height += self._layout.fall
 
     def _room_beside(self, name: str) -> int:
         """Return how wide the margin is at an outer lifeline: names, and notes."""
@@ -158,7 +160,7 @@ class _Picture:
             if touched:
                 yield (
                     f'<text class="fault" x="{touched[0] + _BAND / 2 + 4}" '
-                    f'y="{top + 4:.1f}">{_xml(fault.name)}</text>'
+                    f'y="{top + height:.1f}">{_xml(fault.name)}</text>'
                 )
             yield "</g>"
 
