@@ -126,7 +126,8 @@ def _lines(places: list[Place]) -> Iterator[str]:
         )
         yield f'<text x="{centre}" y="{TOP - 12}">{place.name}</text>'
         held = f"{place.held / KIB:.1f} KiB"
-        yield f'<text class="number" x="{centre}" y="{TOP + HEIGHT / 2 + 5}">{held}</text>'
+        middle = TOP + HEIGHT / 2 + 5
+        yield f'<text class="number" x="{centre}" y="{middle}">{held}</text>'
         yield (
             f'<text class="soft" x="{centre}" y="{TOP + HEIGHT + 20}">{place.below}'
             "</text>"

@@ -36,7 +36,7 @@ async def _ask(net: testing.VirtualNetwork) -> dict[int, tuple[float, str]]:
     async def task(requester: trio_tcp.Requester[str, str], number: int) -> None:
         await trio.sleep_until(BEGINS[number - 1])
         with trio.CancelScope() as scope:
-            if number == 2:  # noqa: PLR2004 - the second is the one
+            if number == 2:
                 scope.deadline = CANCELLED
             reply = await requester.request(f"request {number}")
             ended[number] = (trio.current_time(), reply)

@@ -1,4 +1,4 @@
-"""The picture of docs/how-to/retries.md: what reaches a server that breaks everything."""
+"""The picture of docs/how-to/retries.md: a server that breaks every connection."""
 
 from __future__ import annotations
 

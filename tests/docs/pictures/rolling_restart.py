@@ -109,13 +109,17 @@ async def _ask_until_told(port: int) -> None:
 async def _all_of_the_first_end(log: _Log) -> None:
     for slot in range(WORKERS):
         await log.has(
-            lambda event, slot=slot: isinstance(event, trio_tcp.WorkerEnded)
-            and event.generation == 1
-            and event.slot == slot
+            lambda event, slot=slot: (
+                isinstance(event, trio_tcp.WorkerEnded)
+                and event.generation == 1
+                and event.slot == slot
+            )
         )
 
 
-def _draw(events: list[tuple[float, trio_tcp.Event]], hung_up: float, end: float) -> str:
+def _draw(
+    events: list[tuple[float, trio_tcp.Event]], hung_up: float, end: float
+) -> str:
     zero = hung_up - 0.5
 
     def when(kind: type[trio_tcp.Event], generation: int, slot: int) -> float:

@@ -169,6 +169,7 @@ SESSION: Final = (
     ),
 )
 
+
 def session_states() -> str:
     """Draw the states of `Session`, and the ways between them that sessions take."""
     drawn = {arrow.states for arrow in SESSION}

@@ -66,16 +66,16 @@ def terminal(screen: str, *, title: str, description: str, columns: int) -> str:
     lines = Text.from_ansi(screen.rstrip("\n")).split("\n", allow_blank=True)
     width = columns * WIDTH + 2 * MARGIN
     height = HEAD + len(lines) * HEIGHT + MARGIN
+    size = f'width="{width:.0f}" height="{height:.0f}"'
     drawn = [
         '<svg xmlns="http://www.w3.org/2000/svg" role="img"',
         'aria-labelledby="title description"',
-        f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
-        f'height="{height:.0f}">',
+        f'viewBox="0 0 {width:.0f} {height:.0f}" {size}>',
         f'<title id="title">{escape(title)}</title>',
         f'<desc id="description">{escape(description)}</desc>',
         f"<style>{STYLE.format(light=_light(), dark=_dark())}</style>",
-        f'<rect class="frame" x="0.5" y="0.5" width="{width - 1:.0f}" '
-        f'height="{height - 1:.0f}" rx="8"/>',
+        '<rect class="frame" x="0.5" y="0.5" rx="8"',
+        f'width="{width - 1:.0f}" height="{height - 1:.0f}"/>',
         f'<path class="rule" d="M1 {HEAD - 14}H{width - 1:.0f}"/>',
         f'<text class="title" x="{width / 2:.0f}" y="18">{escape(title)}</text>',
     ]

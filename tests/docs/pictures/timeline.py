@@ -141,6 +141,5 @@ def _row(row: Row, top: float, left: float, scale: float) -> Iterator[str]:
     if row.crossed is not None:
         x = left + row.crossed * scale
         yield f'<path class="bad" d="M{x:.1f} {top - 3}v{BAR + 6}"/>'
-    yield (
-        f'<text class="soft" x="{end + AFTER:.1f}" y="{base}">{escape(row.after)}</text>'
-    )
+    x = end + AFTER
+    yield f'<text class="soft" x="{x:.1f}" y="{base}">{escape(row.after)}</text>'

@@ -2,8 +2,8 @@
 
     python -m tests.examples.chat.pictures [FOLDER]
 
-Without a folder, they go where they are shown; with one they go there, together with the
-page at all sizes and in all colours, to be looked at.
+Without a folder, they go where they are shown; with one they go there, together with
+the page at all sizes and in all colours, to be looked at.
 """
 
 from __future__ import annotations

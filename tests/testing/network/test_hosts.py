@@ -397,5 +397,9 @@ async def test_a_note_is_on_the_host_of_its_program_among_the_segments(
         first = next(i for i, s in enumerate(net.trace) if s.payload)
         before, note = net.trace.notes
         assert (before.host, before.segments_before) == ("test", 0)
-        assert (note.host, note.text, note.segments_before) == ("client", "hello", first)
+        assert (note.host, note.text, note.segments_before) == (
+            "client",
+            "hello",
+            first,
+        )
         assert note.time == net.trace.segments[first].time

@@ -24,9 +24,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def picture(trace: Trace) -> ET.Element:
-    text = to_svg(
-        trace.segments, trace.faults, trace.hosts, trace.notes, title="a < b"
-    )
+    text = to_svg(trace.segments, trace.faults, trace.hosts, trace.notes, title="a < b")
     return ET.fromstring(text)
 
 
@@ -120,6 +118,19 @@ def test_a_host_that_nothing_happens_to_has_no_lifeline() -> None:
     trace.faults.append(FaultSpan("Pause()", "paused", ("paused",), 0.0))
     root = picture(trace)
     assert texts(of_class(root, "host")) == ["paused", "alice", "bob"]
+
+
+def test_a_fault_on_everything_gives_no_lifeline_to_a_host_without_segments() -> None:
+    trace = clean_trace()
+    trace.hosts = {"192.0.2.7": "idle", **trace.hosts}
+    hosts = tuple(trace.hosts.values())
+    trace.faults.append(FaultSpan("Reset()", "everything", hosts, 0.01, 0.01))
+    root = picture(trace)
+    assert texts(of_class(root, "host")) == ["alice", "bob"]
+    assert len(of_class(root, "band")) == 2
+    [name] = of_class(root, "fault")
+    first = of_class(root, "lifeline")[0]
+    assert float(name.get("x", "nan")) < float(first.get("x1", "nan"))
 
 
 def test_a_fault_of_hosts_that_nobody_knows_is_no_band() -> None:

@@ -77,7 +77,8 @@ def host_names(
 ) -> list[str]:
     """Return the names of the lifelines from left to right.
 
-    A host that nothing happens to has none.
+    A host that nothing happens to has none; what is on everything, as a fault without a
+    target, happens to nobody in particular.
     """
     busy: dict[str, None] = {}
     for segment in segments:
@@ -87,7 +88,8 @@ def host_names(
     busy.update((note.host, None) for note in notes)
     known = dict.fromkeys(hosts.values())
     for fault in faults:
-        busy.update((name, None) for name in fault.hosts if name in known)
+        if set(fault.hosts) < set(known):
+            busy.update((name, None) for name in fault.hosts)
     return [name for name in (known | busy) if name in busy]
 
 

@@ -54,7 +54,7 @@ svg { --paper: #ffffff; --ink: #1f2733; --soft: #667085; --line: #cbd2dc;
 .fault { fill: var(--late); font-size: 12px; font-weight: 600; }
 .note { font: 12px/1 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
   paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
-.note.left { text-anchor: end; }
+.left { text-anchor: end; }
 .segment { color: var(--data); } .ack { color: var(--ack); }
 .control { color: var(--control); } .late { color: var(--late); }
 .reset, .lost { color: var(--bad); }
@@ -112,7 +112,9 @@ class _Picture:
         """Return how wide the margin is at an outer lifeline: names, and notes."""
         above = max(len(name), len(" ".join(self._addresses[name])))
         notes = [len(note.text) for note in self._notes if note.host == name]
-        wide = max(notes, default=0) * _NOTE_CHAR + 2 * _GAP if notes else 0
+        faults = [len(f.name) for f in self._faults if self._touched(f)[:1] == [name]]
+        longest = max([*notes, *faults], default=0)
+        wide = longest * _NOTE_CHAR + _BAND / 2 + _GAP if longest else 0
         return math.ceil(max(_MARGIN, above * _NAME_CHAR / 2 + _GAP, wide))
 
     def _goes_aside(self, segment: Segment) -> bool:
@@ -149,20 +151,33 @@ class _Picture:
         for fault in self._faults:
             top = _TOP + self._layout.begin(fault.begin)
             height = max(_TOP + self._layout.end(fault.end) - top, 4)
-            touched = [self._across[n] for n in fault.hosts if n in self._across]
+            touched = self._touched(fault)
             words = _xml(f"{fault.name} on {fault.where}")
             yield f'<g class="fault-span"><title>{words}</title>'
-            for x in touched:
+            for name in touched:
+                x = self._across[name] - _BAND / 2
                 yield (
-                    f'<rect class="band" x="{x - _BAND / 2}" y="{top:.1f}" '
+                    f'<rect class="band" x="{x}" y="{top:.1f}" '
                     f'width="{_BAND}" height="{height:.1f}" rx="5"/>'
                 )
             if touched:
+                x, side = self._beside(touched[0], _BAND / 2 + 4)
+                y = top + height / 2 + 4
                 yield (
-                    f'<text class="fault" x="{touched[0] + _BAND / 2 + 4}" '
-                    f'y="{top + height:.1f}">{_xml(fault.name)}</text>'
+                    f'<text class="fault {side}" x="{x}" y="{y:.1f}">'
+                    f"{_xml(fault.name)}</text>"
                 )
             yield "</g>"
+
+    def _touched(self, fault: FaultSpan) -> list[str]:
+        """Return the lifelines that a fault is on."""
+        return [name for name in fault.hosts if name in self._addresses]
+
+    def _beside(self, name: str, gap: float) -> tuple[float, str]:
+        """Return where words at a lifeline stand: of the first, on the left side."""
+        is_left = len(self._across) > 1 and name == next(iter(self._across))
+        x = self._across[name]
+        return (x - gap, "left") if is_left else (x + gap, "right")
 
     def _lifelines(self) -> Iterator[str]:
         for name, x in self._across.items():
@@ -200,12 +215,9 @@ class _Picture:
             )
 
     def _remarks(self) -> Iterator[str]:
-        """Write each note beside its lifeline: at the first on the left side."""
-        first = next(iter(self._across), None) if len(self._across) > 1 else None
+        """Write each note beside its lifeline."""
         for note, height in zip(self._notes, self._layout.noted, strict=True):
-            is_left = note.host == first
-            x = self._across[note.host] + (-_GAP if is_left else _GAP)
-            side = "left" if is_left else "right"
+            x, side = self._beside(note.host, _GAP)
             yield (
                 f'<text class="note {side}" x="{x}" y="{_TOP + height + 4:.1f}">'
                 f"{_xml(note.text)}</text>"
