@@ -159,12 +159,12 @@ def _lines(counts: Sequence[Counter[int]], rates: Sequence[float]) -> Iterator[s
             f'y="{bottom + 18}">{second} s</text>'
         )
     names = ("three", "budget"), ("three tries for each", "with the budget, on average")
-    for style, name, count, rate in zip(*names, counts, rates, strict=True):
+    for style, name, found, rate in zip(*names, counts, rates, strict=True):
         steps = "".join(
-            f"V{y(count[second]):.1f}h{scale:.2f}" for second in range(SECONDS)
+            f"V{y(found[second]):.1f}h{scale:.2f}" for second in range(SECONDS)
         )
         yield (
-            f'<path class="line {style}" d="M{LEFT} {y(count[0]):.1f}{steps}"/>'
+            f'<path class="line {style}" d="M{LEFT} {y(found[0]):.1f}{steps}"/>'
             f'<text class="{style}" x="{LEFT + END * scale + 12:.1f}" '
             f'y="{y(rate) + 4:.1f}">{name}: {rate:.0f}</text>'
         )

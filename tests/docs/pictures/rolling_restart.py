@@ -88,7 +88,8 @@ async def _restart() -> str:
         async with trio.open_nursery() as asking:
             asking.start_soon(_ask_until_told, port)
             await log.has(_is_ready(2))
-        await _all_of_the_first_end(log)
+        for slot in range(WORKERS):
+            await log.has(partial(_has_ended, slot))
         await trio.sleep(0.5)
         end = time.monotonic()
         nursery.cancel_scope.cancel()
@@ -106,15 +107,13 @@ async def _ask_until_told(port: int) -> None:
                 return
 
 
-async def _all_of_the_first_end(log: _Log) -> None:
-    for slot in range(WORKERS):
-        await log.has(
-            lambda event, slot=slot: (
-                isinstance(event, trio_tcp.WorkerEnded)
-                and event.generation == 1
-                and event.slot == slot
-            )
-        )
+def _has_ended(slot: int, event: trio_tcp.Event) -> bool:
+    """Tell whether a worker of the first generation has ended."""
+    return (
+        isinstance(event, trio_tcp.WorkerEnded)
+        and event.generation == 1
+        and event.slot == slot
+    )
 
 
 def _draw(

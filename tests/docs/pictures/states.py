@@ -219,7 +219,7 @@ async def _sessions(net: testing.VirtualNetwork) -> set[tuple[str, str]]:
         async with trio.open_nursery() as nursery:
             with trio.move_on_after(seconds):
                 async with trio_tcp.open_session(connect, backoff=backoff) as opened:
-                    nursery.start_soon(watch, opened)
+                    nursery.start_soon(watch, opened)  # noqa: ASYNC111 - sees its end
                     async for connection in opened:
                         with opened.until_broken():
                             await connection.receive()

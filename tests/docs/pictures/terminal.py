@@ -8,7 +8,7 @@ of text says how long it is.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
@@ -85,7 +85,7 @@ def terminal(screen: str, *, title: str, description: str, columns: int) -> str:
     return "\n".join([*drawn, "</svg>"]) + "\n"
 
 
-def _line(y: float, segments: Iterator[Segment] | list[Segment]) -> Iterator[str]:
+def _line(y: float, segments: Iterable[Segment]) -> Iterator[str]:
     column = 0
     for text, style, _ in segments:
         x, cells = MARGIN + column * WIDTH, cell_len(text)
