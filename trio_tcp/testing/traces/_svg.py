@@ -18,7 +18,7 @@ __all__ = ["to_svg"]
 
 _TIMES: Final = 78
 """Room for the times, at the left."""
-_ACROSS: Final = 250
+_ACROSS: Final = 210
 _MARGIN: Final = 40
 """Room beside the outer lifelines, at least."""
 _ASIDE: Final = 180
@@ -30,7 +30,7 @@ _LOOP: Final = 70
 """How far out the arrow goes of a segment from a host to itself."""
 _GAP: Final = 12
 """Between a lifeline and a note."""
-_NOTE_CHAR: Final = 7.3
+_NOTE_CHAR: Final = 7.9
 _NAME_CHAR: Final = 7.0
 """How wide a character of a note is, and one of a name or an address, in pixels."""
 _DIGITS: Final = 6
@@ -46,13 +46,13 @@ svg { --paper: #ffffff; --ink: #1f2733; --soft: #667085; --line: #cbd2dc;
     --late: #f0a552; --band: #d98e1f; } }
 .paper { fill: var(--paper); } text { fill: var(--ink); }
 .host { font-size: 15px; font-weight: 600; text-anchor: middle; }
-.soft { fill: var(--soft); font-size: 11px; }
+.soft { fill: var(--soft); font-size: 12px; }
 .address { text-anchor: middle; } .time { text-anchor: end; }
 .lifeline { stroke: var(--line); stroke-width: 2; }
 .band { fill: var(--band); fill-opacity: .22; }
 .cut { fill: none; stroke: var(--line); stroke-dasharray: 2 5; }
-.fault { fill: var(--late); font-size: 12px; font-weight: 600; }
-.note { font: 12px/1 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
+.fault { fill: var(--late); font-size: 13px; font-weight: 600; }
+.note { font: 13px/1 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
   paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }
 .left { text-anchor: end; }
 .segment { color: var(--data); } .ack { color: var(--ack); }
@@ -61,7 +61,7 @@ svg { --paper: #ffffff; --ink: #1f2733; --soft: #667085; --line: #cbd2dc;
 .segment path { fill: none; stroke: currentColor; stroke-width: 1.6; }
 .segment .head { fill: currentColor; stroke: none; }
 .lost .flight { stroke-dasharray: 6 4; }
-.segment text { fill: currentColor; font-size: 12px; paint-order: stroke;
+.segment text { fill: currentColor; font-size: 13px; paint-order: stroke;
   stroke: var(--paper); stroke-width: 3px; stroke-linejoin: round; }
 """
 

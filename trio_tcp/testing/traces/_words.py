@@ -8,7 +8,7 @@ from trio_tcp.testing.traces._segment import Flag, Segment
 
 __all__ = ["excerpt", "kind", "label"]
 
-_EXCERPT: Final = 24
+_EXCERPT: Final = 16
 
 
 def excerpt(payload: bytes, limit: int = _EXCERPT) -> str:
