@@ -23,8 +23,10 @@ from trio_tcp import codecs
 
 __all__ = ["draw_sessions"]
 
-COLUMNS: Final = 88
+COLUMNS: Final = 92
 ROWS: Final = 60
+PORT: Final = "8888"
+"""What a reader would listen on; the system gave another."""
 
 Scene = Callable[[Tmux], Awaitable[str]]
 
@@ -124,7 +126,9 @@ async def _draw(
     shown = [argument.rpartition("/")[2] for argument in arguments]
     command = " ".join(["$ trio-tcp connect", address, *shown])
     _save(
-        ROOT / "docs" / "how-to" / name, title, f"{command}\n{_until_the_end(screen)}"
+        ROOT / "docs" / "how-to" / name,
+        title,
+        f"{command}\n{_until_the_end(screen)}".replace(str(server.port), PORT),
     )
 
 
