@@ -18,7 +18,7 @@ NEW_PIP = $(PIP) --upgrade 'pip>=25.1'
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .NOTPARALLEL:
-.PHONY: help demo test check coverage bench test-all clean
+.PHONY: help demo test check coverage bench pictures test-all clean
 .DEFAULT_GOAL = help
 
 help: ## list the targets
@@ -45,6 +45,9 @@ coverage: $(VENV)/ready-test ## the suite, and the lines that it does not reach
 
 bench: $(VENV)/ready-bench ## ours beside others, into benchmarks/report.md: 5 minutes
 	$(BIN)/python -m benchmarks $(ARGS)
+
+pictures: $(VENV)/ready-test ## every picture on the pages, drawn anew: 3 minutes; tmux, Chromium
+	$(BIN)/python -m tests.docs
 
 test-all: ## the suite on every Python from 3.11 that is found
 	@missing= ; failed= ; \

@@ -2,39 +2,26 @@
 
     python -m tests.examples.chat.pictures [FOLDER]
 
-With a folder, they go there, together with the page at all sizes and in all colours,
-to be looked at.
+Without a folder, they go where they are shown; with one they go there, together with
+the page at all sizes and in all colours, to be looked at.
 """
 
 from __future__ import annotations
 
-import re
 import sys
-from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 import trio
-from rich.console import Console
-from rich.text import Text
 
+from tests.docs.pictures.terminal import terminal
 from tests.examples.chat.browser import Page, open_browser
 from tests.examples.chat.stage import join_in_terminal, open_server
 from tests.tmux import ROOT
 
 COLUMNS: Final = 72
 ROWS: Final = 14
-
-
-def draw(screen: str) -> str:
-    """Return a terminal's screen as SVG."""
-    console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
-    console.print(Text.from_ansi(screen.rstrip("\n")))
-    svg = console.export_svg(title="python -m examples.chat.client tess", unique_id="t")
-    # A picture loads nothing from elsewhere: any font of equal widths will do.
-    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
-    return re.sub(r"(<svg [^>]*>)", r"\1\n<title>The chat in a terminal</title>", svg)
 
 
 async def join(page: Page, nick: str) -> None:
@@ -70,9 +57,17 @@ async def make(folder: trio.Path, is_to_be_looked_at: bool) -> None:
                 await tess.shows("restarted")
                 await tess.types("Then we all come ba")
                 await tess.shows("come ba$")
-                svg = draw(await tess.colours())
+                svg = terminal(
+                    await tess.colours(),
+                    title="python -m examples.chat.client tess",
+                    description="The chat in a terminal: what others say, and what "
+                    "tess says; at the end the line that she is typing.",
+                    columns=COLUMNS,
+                )
                 await (folder / "chat_terminal.svg").write_text(svg, encoding="utf-8")
                 await (folder / "chat_page.png").write_bytes(await ann.picture())
+                await ann.looks(width=720, height=420, scheme="dark")
+                await (folder / "chat_page_dark.png").write_bytes(await ann.picture())
                 if is_to_be_looked_at:
                     await look(ann, folder)
                     await server.kill()
@@ -90,10 +85,17 @@ async def look(page: Page, folder: trio.Path) -> None:
             await (folder / name).write_bytes(await page.picture())
 
 
+def draw_chat() -> None:
+    """Draw what the pages show."""
+    trio.run(make, trio.Path(ROOT / "docs" / "how-to"), False)
+
+
 def main() -> None:
     """Read the command line."""
-    folder = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs" / "how-to"
-    trio.run(make, trio.Path(folder), len(sys.argv) > 1)
+    if sys.argv[1:]:
+        trio.run(make, trio.Path(sys.argv[1]), True)
+    else:
+        draw_chat()
 
 
 if __name__ == "__main__":

@@ -375,3 +375,31 @@ async def test_netstat_says_who_is_connected_to_whom(autojump_clock: MockClock) 
         assert "test: TIME_WAIT" in net.netstat()
         await trio.sleep(61)
         assert "TIME_WAIT" not in net.netstat()
+
+
+async def test_a_note_is_on_the_host_of_its_program_among_the_segments(
+    autojump_clock: MockClock,
+) -> None:
+    async with VirtualNetwork() as net:
+        net.host("server").start(trio.serve_tcp, echo, 80)
+        await net.settle()
+
+        async def noted() -> None:
+            stream = await trio.open_tcp_stream("server", 80)
+            net.note("hello")
+            await stream.send_all(b"hello")
+            await stream.aclose()
+
+        digest = net.trace.digest()
+        net.note("before")
+        assert net.trace.digest() == digest
+        await net.host("client").run(noted)
+        first = next(i for i, s in enumerate(net.trace) if s.payload)
+        before, note = net.trace.notes
+        assert (before.host, before.segments_before) == ("test", 0)
+        assert (note.host, note.text, note.segments_before) == (
+            "client",
+            "hello",
+            first,
+        )
+        assert note.time == net.trace.segments[first].time

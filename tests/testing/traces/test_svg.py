@@ -17,14 +17,14 @@ from tests.testing.traces.conversations import (
     clean_trace,
     troubled_trace,
 )
-from trio_tcp.testing.traces import FaultSpan, Flag, Trace
+from trio_tcp.testing.traces import FaultSpan, Flag, Note, Trace
 from trio_tcp.testing.traces._svg import to_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def picture(trace: Trace) -> ET.Element:
-    text = to_svg(trace.segments, trace.faults, trace.hosts)
+    text = to_svg(trace.segments, trace.faults, trace.hosts, trace.notes, title="a < b")
     return ET.fromstring(text)
 
 
@@ -95,8 +95,19 @@ def test_an_arrow_says_what_it_carries() -> None:
         "SYN ACK",
         "ACK",
         "FIN 4 B bye\\n (held)",
-        "50 B 01234567890123456789012…",
+        "50 B 012345678901234…",
     ]
+
+
+def test_a_window_that_is_shut_is_told_and_that_of_a_reset_is_not() -> None:
+    trace = Trace()
+    talk = Talk(trace)
+    talk.open()
+    talk.send(BOB, Flag.ACK).window = 0
+    talk.send(BOB, Flag.RST).window = 0
+    shut, reset = texts(of_class(picture(trace), "segment"))[-2:]
+    assert "ACK, window 0" in shut
+    assert "window 0" not in reset
 
 
 def test_a_host_that_nothing_happens_to_has_no_lifeline() -> None:
@@ -105,6 +116,19 @@ def test_a_host_that_nothing_happens_to_has_no_lifeline() -> None:
     trace.faults.append(FaultSpan("Pause()", "paused", ("paused",), 0.0))
     root = picture(trace)
     assert texts(of_class(root, "host")) == ["paused", "alice", "bob"]
+
+
+def test_a_fault_on_everything_gives_no_lifeline_to_a_host_without_segments() -> None:
+    trace = clean_trace()
+    trace.hosts = {"192.0.2.7": "idle", **trace.hosts}
+    hosts = tuple(trace.hosts.values())
+    trace.faults.append(FaultSpan("Reset()", "everything", hosts, 0.01, 0.01))
+    root = picture(trace)
+    assert texts(of_class(root, "host")) == ["alice", "bob"]
+    assert len(of_class(root, "band")) == 2
+    [name] = of_class(root, "fault")
+    first = of_class(root, "lifeline")[0]
+    assert float(name.get("x", "nan")) < float(first.get("x1", "nan"))
 
 
 def test_a_fault_of_hosts_that_nobody_knows_is_no_band() -> None:
@@ -137,6 +161,46 @@ def test_what_arrives_at_one_instant_does_not_run_together() -> None:
     for heights in ends.values():
         assert all(one + 15 < other for one, other in pairwise(heights))
     assert [len(heights) for heights in ends.values()] == [4, 5]
+
+
+def noted_trace() -> Trace:
+    trace = clean_trace()
+    trace.notes = [
+        Note(0.0, "alice", "connect", 0),
+        Note(0.03, "alice", "send('6 * 7?')", 3),
+        Note(0.03, "alice", "receive()", 4),
+        Note(0.04, "bob", "<got it>", 4),
+    ]
+    return trace
+
+
+def test_notes_stand_on_the_outer_side_of_their_lifelines() -> None:
+    root = picture(noted_trace())
+    assert texts(of_class(root, "note")) == [note.text for note in noted_trace().notes]
+    lines = [float(line.get("x1", "nan")) for line in of_class(root, "lifeline")]
+    places = [float(note.get("x", "nan")) for note in of_class(root, "note")]
+    assert all(x < lines[0] for x in places[:3])
+    assert lines[1] < places[3]
+    width = float(root.get("width", "nan"))
+    assert width > float(picture(clean_trace()).get("width", "nan"))
+
+
+def test_a_note_stands_where_the_segment_starts_that_it_causes() -> None:
+    root = picture(noted_trace())
+    heights = [float(note.get("y", "nan")) for note in of_class(root, "note")]
+    flights = [path.get("d", "") for path in of_class(root, "flight")]
+    starts = [float(flight.split("L")[0].split()[1]) for flight in flights]
+    assert heights[:2] == [starts[0] + 4, starts[3] + 4]
+    assert heights[1] + 15 < heights[2]
+
+
+def test_times_have_as_many_digits_as_one_of_them_needs() -> None:
+    root = picture(clean_trace())
+    assert texts(of_class(root, "time"))[:3] == ["seconds", "0.00", "0.01"]
+
+
+def test_it_is_called_what_it_is_told() -> None:
+    assert picture(Trace()).findtext(f"{SVG}title") == "a < b"
 
 
 def test_it_is_dark_where_the_reader_wants_it_dark() -> None:

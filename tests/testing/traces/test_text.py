@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.testing.traces.conversations import clean_trace, troubled_trace
-from trio_tcp.testing.traces import Trace
+from trio_tcp.testing.traces import Note, Trace
 
 
 def test_a_trace_is_a_line_for_each_segment() -> None:
@@ -47,3 +47,12 @@ def test_the_text_is_written_to_a_file_too(tmp_path: Path) -> None:
 
 def test_a_trace_of_nothing_is_no_text() -> None:
     assert Trace().to_text() == ""
+
+
+def test_a_note_stands_before_the_segments_that_it_causes() -> None:
+    trace = clean_trace()
+    trace.notes.append(Note(0.03, "alice", "send", 3))
+    lines = trace.to_text().splitlines()
+    place = lines.index("    0.030000  -- alice: send")
+    assert "[ACK]" in lines[place - 1]
+    assert "[PSH ACK]" in lines[place + 1]

@@ -31,7 +31,7 @@ from trio_tcp.testing.network._targets import Everything, Path, Port, VirtualCon
 from trio_tcp.testing.network._timeline import Timeline
 from trio_tcp.testing.network._virtual_socket import VirtualSocket
 from trio_tcp.testing.network._wire import Wire
-from trio_tcp.testing.traces import Trace
+from trio_tcp.testing.traces import Note, Trace
 
 __all__ = ["VirtualNetwork"]
 
@@ -227,6 +227,19 @@ class VirtualNetwork(trio.abc.SocketFactory):
     def current_host(self) -> Host:
         """Find the host on which the running task is."""
         return current_host.get(None) or self.host("test")
+
+    def note(self, text: str) -> None:
+        """Write into the trace what the program does now, on its host.
+
+        The trace as text and as a picture shows it between the segments, so that one
+        sees which call has caused which of them. Notes change nothing else, and are no
+        part of the trace's digest.
+
+        Args:
+            text: One line: ``net.note("send")``.
+        """
+        host, sent = self.current_host().name, len(self.trace)
+        self.trace.notes.append(Note(self.now(), host, text, sent))
 
     def release(self, held: HeldBack) -> None:
         """Let segments go that a fault has held back, in order."""

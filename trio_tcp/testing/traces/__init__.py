@@ -3,6 +3,7 @@
 from trio_tcp.testing.traces._conversation import Conversation
 from trio_tcp.testing.traces._diff import Difference
 from trio_tcp.testing.traces._fault_span import FaultSpan
+from trio_tcp.testing.traces._note import Note
 from trio_tcp.testing.traces._segment import (
     Endpoint,
     Flag,
@@ -19,6 +20,7 @@ __all__ = [
     "FaultSpan",
     "Flag",
     "Flow",
+    "Note",
     "Segment",
     "SegmentOptions",
     "Trace",

@@ -30,7 +30,7 @@ def to_html(
     title: str,
 ) -> str:
     """Return the page, with the trace inside."""
-    names = host_names(segments, faults, hosts)
+    names = host_names(segments, faults, hosts, ())
     addresses: dict[str, list[str]] = {name: [] for name in names}
     for address, name in hosts.items():
         if name in addresses:

@@ -2,7 +2,7 @@
 
 Time is to scale, with two exceptions: a long stretch in which nothing happens is cut
 short and marked, and each segment has at least a row of its own: where it is sent, and
-where it arrives, among those of its direction.
+where it arrives, among those of its direction. So has each note, at its host.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final, final
 import attrs
 
 from trio_tcp.testing.traces._fault_span import FaultSpan
+from trio_tcp.testing.traces._note import Note, place_among
 from trio_tcp.testing.traces._segment import Segment
 
 __all__ = ["Layout", "host_names", "lay_out"]
@@ -28,6 +29,11 @@ _IDLE: Final = 150.0
 """A stretch that is longer than this, in pixels, is cut down to `_CUT`."""
 _CUT: Final = 52.0
 
+_FAULT_CHANGES: Final = 0
+_IS_NOTED: Final = 1
+_IS_SENT: Final = 2
+_ARRIVES: Final = 3
+
 
 @final
 @attrs.frozen(kw_only=True)
@@ -37,6 +43,7 @@ class Layout:
     Attributes:
         sent: Where each segment is sent.
         arrived: Where each segment arrives; None if it has not.
+        noted: Where each note stands.
         cuts: The middle of each stretch that was cut short, and its true seconds.
         bottom: Where the last thing happens.
         fall: How far down a segment of the usual latency falls.
@@ -44,6 +51,7 @@ class Layout:
 
     sent: list[float]
     arrived: list[float | None]
+    noted: list[float]
     cuts: list[tuple[float, float]]
     bottom: float
     fall: float
@@ -62,46 +70,61 @@ class Layout:
 
 
 def host_names(
-    segments: Iterable[Segment], faults: Iterable[FaultSpan], hosts: Mapping[str, str]
+    segments: Iterable[Segment],
+    faults: Iterable[FaultSpan],
+    hosts: Mapping[str, str],
+    notes: Iterable[Note],
 ) -> list[str]:
     """Return the names of the lifelines from left to right.
 
-    A host that nothing happens to has none.
+    A host that nothing happens to has none; what is on everything, as a fault without a
+    target, happens to nobody in particular.
     """
     busy: dict[str, None] = {}
     for segment in segments:
         busy[segment.sender] = None
         if segment.receiver:
             busy[segment.receiver] = None
+    busy.update((note.host, None) for note in notes)
     known = dict.fromkeys(hosts.values())
     for fault in faults:
-        busy.update((name, None) for name in fault.hosts if name in known)
+        if set(fault.hosts) < set(known):
+            busy.update((name, None) for name in fault.hosts)
     return [name for name in (known | busy) if name in busy]
 
 
-def lay_out(segments: Sequence[Segment], faults: Sequence[FaultSpan]) -> Layout:
+def lay_out(
+    segments: Sequence[Segment], faults: Sequence[FaultSpan], notes: Sequence[Note]
+) -> Layout:
     """Find the height of everything that happens."""
     scale = _FLIGHT / _usual_latency(segments)
     sent = [0.0] * len(segments)
     arrived: list[float | None] = [None] * len(segments)
+    noted = [0.0] * len(notes)
     cuts: list[tuple[float, float]] = []
     times: list[float] = []
     heights: list[float] = []
     height, row = 0.0, 0.0
     arrival_rows: dict[tuple[str, str], float] = {}
-    for time, index, is_arrival in _moments(segments, faults):
+    note_rows: dict[str, float] = {}
+    for time, event, index in _moments(segments, faults, notes):
         seconds = time - times[-1] if times else 0.0
         distance = seconds * scale
         if distance > _IDLE:
             cuts.append((height + _CUT / 2, seconds))
             distance = _CUT
         height += distance
-        if index is not None and is_arrival:
+        if event == _ARRIVES:
             way = (segments[index].sender, segments[index].receiver)
             height = max(height, arrival_rows.get(way, 0.0))
             arrival_rows[way] = height + _ROW
             arrived[index] = height
-        elif index is not None:
+        elif event == _IS_NOTED:
+            host = notes[index].host
+            height = max(height, note_rows.get(host, 0.0))
+            note_rows[host] = height + _ROW
+            noted[index] = height
+        elif event == _IS_SENT:
             height = max(height, row)
             row = height + _ROW
             sent[index] = height
@@ -110,6 +133,7 @@ def lay_out(segments: Sequence[Segment], faults: Sequence[FaultSpan]) -> Layout:
     return Layout(
         sent=sent,
         arrived=arrived,
+        noted=noted,
         cuts=cuts,
         bottom=height,
         fall=_FLIGHT,
@@ -119,25 +143,27 @@ def lay_out(segments: Sequence[Segment], faults: Sequence[FaultSpan]) -> Layout:
 
 
 def _moments(
-    segments: Sequence[Segment], faults: Sequence[FaultSpan]
-) -> list[tuple[float, int | None, bool]]:
-    """Return when what happens: the time, which segment, whether it arrives.
+    segments: Sequence[Segment], faults: Sequence[FaultSpan], notes: Sequence[Note]
+) -> list[tuple[float, int, int]]:
+    """Return when what happens: the time, the event, the index of what it happens to.
 
     What arrives stands before what is sent at the same time, unless it was itself sent
     at that time: answers follow what they answer.
     """
-    keyed: list[tuple[float, int, bool, int | None]] = []
-    for fault in faults:
-        keyed.append((fault.begin, -2, False, None))
+    keyed: list[tuple[float, float, int, int]] = []
+    for index, fault in enumerate(faults):
+        keyed.append((fault.begin, -2, _FAULT_CHANGES, index))
         if fault.end is not None:
-            keyed.append((fault.end, -2, False, None))
+            keyed.append((fault.end, -2, _FAULT_CHANGES, index))
+    for index, note in enumerate(notes):
+        keyed.append((note.time, place_among(note), _IS_NOTED, index))
     for index, segment in enumerate(segments):
-        keyed.append((segment.time, index, False, index))
+        keyed.append((segment.time, index, _IS_SENT, index))
         if segment.arrived is not None:
             order = index if segment.arrived == segment.time else -1
-            keyed.append((segment.arrived, order, True, index))
-    keyed.sort(key=lambda moment: moment[:3])
-    return [(time, index, is_arrival) for time, _, is_arrival, index in keyed]
+            keyed.append((segment.arrived, order, _ARRIVES, index))
+    keyed.sort()
+    return [(time, event, index) for time, _, event, index in keyed]
 
 
 def _usual_latency(segments: Sequence[Segment]) -> float:

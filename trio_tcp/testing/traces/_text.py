@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from trio_tcp.testing.traces._conversation import Conversation, conversation_of_each
 from trio_tcp.testing.traces._fault_span import FaultSpan
+from trio_tcp.testing.traces._note import Note, place_among
 from trio_tcp.testing.traces._segment import Flag, Segment
 from trio_tcp.testing.traces._words import excerpt
 
@@ -13,15 +14,21 @@ __all__ = ["to_text"]
 
 
 def to_text(
-    segments: Sequence[Segment], faults: Iterable[FaultSpan], hosts: Mapping[str, str]
+    segments: Sequence[Segment],
+    faults: Iterable[FaultSpan],
+    hosts: Mapping[str, str],
+    notes: Iterable[Note],
 ) -> str:
-    """Return a line for each host, segment, and beginning and end of a fault."""
+    """Return a line for each host, segment, note, begin and end of a fault."""
     owners = conversation_of_each(segments)
     # Faults first: they are why the segments of the same instant fare as they do.
-    events = [(time, 0, line) for time, line in _fault_lines(faults)]
+    events = [(time, -1.0, line) for time, line in _fault_lines(faults)]
     events += [
-        (segment.time, 1, _segment_line(segment, owner))
-        for segment, owner in zip(segments, owners, strict=True)
+        (segment.time, index, _segment_line(segment, owner))
+        for index, (segment, owner) in enumerate(zip(segments, owners, strict=True))
+    ]
+    events += [
+        (note.time, place_among(note), f"-- {note.host}: {note.text}") for note in notes
     ]
     events.sort(key=lambda event: event[:2])
     lines = [f"host {name} at {address}" for address, name in hosts.items()]

@@ -11,6 +11,7 @@ from trio_tcp.testing.traces._conversation import Conversation, find_conversatio
 from trio_tcp.testing.traces._diff import Difference, find_difference
 from trio_tcp.testing.traces._digest import digest
 from trio_tcp.testing.traces._fault_span import FaultSpan
+from trio_tcp.testing.traces._note import Note
 from trio_tcp.testing.traces._segment import Segment
 
 __all__ = ["Trace"]
@@ -25,12 +26,14 @@ class Trace:
     Attributes:
         segments: The segments.
         faults: The faults, in the order in which they began.
+        notes: What programs said that they do, in order; see `VirtualNetwork.note`.
         hosts: Names of the hosts by their addresses, in the order of their making.
     """
 
     def __init__(self) -> None:
         self.segments: list[Segment] = []
         self.faults: list[FaultSpan] = []
+        self.notes: list[Note] = []
         self.hosts: dict[str, str] = {}
 
     def __len__(self) -> int:
@@ -127,7 +130,7 @@ class Trace:
         return find_difference(self.segments, other.segments, payload=payload)
 
     def to_text(self, path: str | Path | None = None) -> str:
-        """Return a line for each segment, and for each beginning and end of a fault.
+        """Return a line for each segment, each note, each begin and end of a fault.
 
         Sequence numbers count from 0 in each connection.
 
@@ -137,7 +140,7 @@ class Trace:
         Raises:
             OSError: The file cannot be written.
         """
-        text = _text.to_text(self.segments, self.faults, self.hosts)
+        text = _text.to_text(self.segments, self.faults, self.hosts, self.notes)
         if path is not None:
             _write(path, text)
         return text
@@ -152,13 +155,23 @@ class Trace:
         """
         Path(path).write_bytes(_pcap.to_pcap(self.segments))
 
-    def to_svg(self, path: str | Path) -> None:
+    def to_svg(self, path: str | Path, *, title: str = "Segments of a network") -> None:
         """Write a sequence diagram as a picture: for documents, and for short traces.
+
+        Time goes downwards. Beside the segments stand the notes, at the lifelines of
+        their hosts. The picture is light or dark as its reader wants it.
+
+        Args:
+            path: The file.
+            title: What the picture is called, for those who do not see it.
 
         Raises:
             OSError: The file cannot be written.
         """
-        _write(path, _svg.to_svg(self.segments, self.faults, self.hosts))
+        picture = _svg.to_svg(
+            self.segments, self.faults, self.hosts, self.notes, title=title
+        )
+        _write(path, picture)
 
     def to_html(self, path: str | Path, *, title: str = "Trace") -> None:
         """Write a sequence diagram as a web page to look around in.

@@ -8,7 +8,7 @@ from trio_tcp.testing.traces._segment import Flag, Segment
 
 __all__ = ["excerpt", "kind", "label"]
 
-_EXCERPT: Final = 24
+_EXCERPT: Final = 16
 
 
 def excerpt(payload: bytes, limit: int = _EXCERPT) -> str:
@@ -34,9 +34,14 @@ def kind(segment: Segment) -> str:
 
 
 def label(segment: Segment) -> str:
-    """Return what is written at an arrow: what it carries or else its flags."""
+    """Return what is written at an arrow: what it carries or else its flags.
+
+    A window that is shut is told too: it is why nothing more comes.
+    """
     if not segment.payload:
         words = segment.flag_names
+        if not segment.window and not segment.flags & Flag.RST:
+            words += ", window 0"
     else:
         words = f"{len(segment.payload)} B {excerpt(segment.payload)}"
         if flags := segment.flags & ~(Flag.PSH | Flag.ACK):

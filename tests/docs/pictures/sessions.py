@@ -1,14 +1,11 @@
-"""Pictures of real sessions at a terminal, for the pages.
+"""The pictures of docs/how-to/connect.md: real sessions at a terminal.
 
 Each session runs in tmux, with the command as users have it and a server of ours; what
-is on the screen at its end becomes a picture, in its colours. The picture brings its
-own dark background, so that it can be read on a light page and on a dark one.
+is on the screen at its end becomes a picture, in its colours.
 """
 
 from __future__ import annotations
 
-import io
-import re
 import tempfile
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -16,22 +13,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import trio
-from rich.console import Console
-from rich.text import Text
 
 import trio_tcp
 from tests.certificates import HOST, certificate, server_context, write_files
 from tests.docs.page import ROOT
+from tests.docs.pictures.terminal import terminal
 from tests.tmux import Tmux, open_tmux, trio_tcp_command
 from trio_tcp import codecs
 
 __all__ = ["draw_sessions"]
 
-COLUMNS: Final = 88
+COLUMNS: Final = 92
 ROWS: Final = 60
-
-FONT_FACES: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
-"""Rich's fonts would come from another host; without them, the reader's own will do."""
+PORT: Final = "8888"
+"""What a reader would listen on; the system gave another."""
 
 Scene = Callable[[Tmux], Awaitable[str]]
 
@@ -131,7 +126,9 @@ async def _draw(
     shown = [argument.rpartition("/")[2] for argument in arguments]
     command = " ".join(["$ trio-tcp connect", address, *shown])
     _save(
-        ROOT / "docs" / "how-to" / name, title, f"{command}\n{_until_the_end(screen)}"
+        ROOT / "docs" / "how-to" / name,
+        title,
+        f"{command}\n{_until_the_end(screen)}".replace(str(server.port), PORT),
     )
 
 
@@ -142,13 +139,7 @@ def _until_the_end(screen: str) -> str:
     return "\n".join(lines[: last + 1])
 
 
-def _save(path: Path, title: str, text: str) -> None:
-    console = Console(record=True, width=COLUMNS, file=io.StringIO())
-    console.print(Text.from_ansi(text))
-    picture = console.export_svg(title="trio-tcp connect", unique_id=path.stem)
-    picture = FONT_FACES.sub("", picture)
-    picture = re.sub(
-        r"(<svg [^>]*>)", rf"\1\n    <title>{title}</title>", picture, count=1
-    )
-    lines = (line.rstrip() for line in picture.splitlines())
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def _save(path: Path, description: str, text: str) -> None:
+    title, columns = "trio-tcp connect", COLUMNS
+    picture = terminal(text, title=title, description=description, columns=columns)
+    path.write_text(picture, encoding="utf-8")

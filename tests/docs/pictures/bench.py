@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -13,10 +12,10 @@ from typing import Any, Final
 
 import trio
 from rich.console import Console
-from rich.terminal_theme import DIMMED_MONOKAI
 
 import trio_tcp
 from tests.docs.page import ROOT
+from tests.docs.pictures.terminal import terminal
 from trio_tcp import codecs
 from trio_tcp.cli._bench._result import from_json
 from trio_tcp.cli._bench._show import show
@@ -25,6 +24,7 @@ from trio_tcp.cli._bench._words import headline
 __all__ = ["draw_bench"]
 
 HOST: Final = "127.0.0.1"
+COLUMNS: Final = 84
 STALL_AFTER: Final = 5.0
 """Seconds from the first message to the stall; a second of them is the warm-up."""
 
@@ -63,20 +63,25 @@ async def _measure_and_draw() -> None:
         nursery.cancel_scope.cancel()
     result = from_json(found)
     title = f"localhost:8888: {headline(result)}"
+    file = io.StringIO()
     console = Console(
-        file=io.StringIO(), record=True, width=84, highlight=False, force_terminal=True
+        file=file,
+        width=COLUMNS,
+        highlight=False,
+        force_terminal=True,
+        color_system="standard",
     )
     console.print("[dim]$[/] trio-tcp bench localhost:8888 " + " ".join(OPTIONS))
     show(result, title, console)
-    text = console.export_svg(
-        title="trio-tcp bench", theme=DIMMED_MONOKAI, unique_id="bench"
+    picture = terminal(
+        file.getvalue(),
+        title="trio-tcp bench",
+        description=f"The report of a run: {title}. Latency by percentile, from when "
+        "requests were due and from when they were sent, and replies over time.",
+        columns=COLUMNS,
     )
-    # It needs a title, to be read aloud, and no fonts from elsewhere.
-    text = re.sub(r"@font-face \{.*?\}", "", text, flags=re.DOTALL)
-    text = text.replace(">", f"><title>{title}</title>", 1)
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    picture = ROOT / "docs" / "how-to" / "bench_report.svg"
-    picture.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path = ROOT / "docs" / "how-to" / "bench_report.svg"
+    path.write_text(picture, encoding="utf-8")
 
 
 def stalling_once() -> trio_tcp.Handler[str, str]:
