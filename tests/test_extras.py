@@ -13,10 +13,7 @@ from typing import Final
 
 import pytest
 
-import trio_tcp
-from tests.docs.page import ROOT
-
-PACKAGE: Final = Path(trio_tcp.__path__[0])
+from tests.docs.page import PACKAGE, ROOT
 
 MONITORING: Final = "pip install 'trio-tcp[monitoring]'"
 METRICS: Final = f"trio_tcp.monitoring.Metrics needs prometheus_client: {MONITORING}"
