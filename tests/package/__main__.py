@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,7 @@ def main() -> None:
         check_readme(wheel)
         for extra in ("", *PROJECT["optional-dependencies"]):
             try_extra(extra, wheel, folder)
+        try_lowest(wheel, folder)
         dist = ROOT / "dist"
         dist.mkdir(exist_ok=True)
         for made in (sdist, wheel):
@@ -58,13 +60,39 @@ def build(folder: Path) -> tuple[Path, Path]:
 def try_extra(extra: str, wheel: Path, folder: Path) -> None:
     """Install the wheel with one extra, or none, and run the program of that name."""
     say(f"trying the wheel {f'with {extra}' if extra else 'alone'}")
-    place, empty = folder / f"env-{extra}", folder / "empty"
-    empty.mkdir(exist_ok=True)
+    python = new_environment(folder / f"env-{extra}")
+    install(python, f"{wheel}[{extra}]" if extra else wheel)
+    run_alone(python, SMOKE / f"{extra or 'alone'}.py", folder)
+
+
+def try_lowest(wheel: Path, folder: Path) -> None:
+    """Install the lowest versions that are allowed, and run every extra's program."""
+    say("trying the lowest versions of all that it needs")
+    extras: dict[str, list[str]] = PROJECT["optional-dependencies"]
+    needed = [*PROJECT["dependencies"], *itertools.chain(*extras.values())]
+    lowest = folder / "lowest.txt"
+    lowest.write_text("\n".join(needed).replace(">=", "=="), encoding="utf-8")
+    python = new_environment(folder / "env-lowest")
+    install(python, f"{wheel}[{','.join(extras)}]", "--constraint", lowest)
+    for extra in extras:
+        run_alone(python, SMOKE / f"{extra}.py", folder)
+
+
+def new_environment(place: Path) -> Path:
+    """Make an empty one, and return its Python."""
     venv.create(place, with_pip=False)
-    python = place / "bin" / "python"
-    wanted = f"{wheel}[{extra}]" if extra else str(wheel)
-    run_module("pip", "-qq", "--python", python, "install", wanted)
-    program = SMOKE / f"{extra or 'alone'}.py"
+    return place / "bin" / "python"
+
+
+def install(python: Path, *arguments: object) -> None:
+    """Install into the environment of a Python."""
+    run_module("pip", "-qq", "--python", python, "install", *arguments)
+
+
+def run_alone(python: Path, program: Path, folder: Path) -> None:
+    """Run a program where nothing of the source is near."""
+    empty = folder / "empty"
+    empty.mkdir(exist_ok=True)
     subprocess.run([python, "-I", program], cwd=empty, check=True)
 
 
