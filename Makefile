@@ -18,7 +18,7 @@ NEW_PIP = $(PIP) --upgrade 'pip>=25.1'
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .NOTPARALLEL:
-.PHONY: help demo test check coverage bench pictures test-all clean
+.PHONY: help demo test check coverage bench pictures docs test-all package test-wheel clean
 .DEFAULT_GOAL = help
 
 help: ## list the targets
@@ -63,6 +63,21 @@ test-all: ## the suite on every Python from 3.11 that is found
 	echo "== not found:$${missing:- none}; failed:$${failed:- none}"; \
 	test -z "$$failed"
 
+package: $(VENV)/ready-package ## wheel and sdist into dist/, checked; each extra tried alone
+	$(BIN)/python -m tests.package
+
+# The sdist's tests, where of the package there is nothing but what the wheel installed.
+test-wheel: $(VENV)/ready-package $(VENV)-installed/bin/python ## the suite against the wheel
+	rm -rf build/suite
+	$(BIN)/python -m build --outdir build/suite .
+	mkdir build/suite/tree
+	tar -xzf build/suite/*.tar.gz --strip-components=1 -C build/suite/tree
+	rm -r build/suite/tree/trio_tcp build/suite/tree/pytest_trio_tcp.py
+	$(VENV)-installed/bin/python $(INSTALL) --upgrade 'pip>=25.1'
+	$(VENV)-installed/bin/python $(INSTALL) --force-reinstall --no-deps build/suite/*.whl
+	$(VENV)-installed/bin/python $(INSTALL) build/suite/*.whl --group test
+	cd build/suite/tree && $(abspath $(VENV))-installed/bin/python -m pytest $(or $(ARGS),$(WHOLE_SUITE))
+
 clean: ## remove all that these targets made
 	rm -rf .venv .venv-* build dist .coverage .hypothesis
 	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -83,6 +98,9 @@ $(VENV)/bin/python:
 $(VENV)-wheel/bin/python:
 	$(MAKE_VENV)
 
+$(VENV)-installed/bin/python:
+	$(MAKE_VENV)
+
 $(VENV)/ready: $(VENV)/bin/python pyproject.toml
 	@$(NEW_PIP)
 	@$(PIP) --editable '.[cli]'
@@ -98,6 +116,11 @@ $(VENV)/ready-bench: $(VENV)/ready
 
 $(VENV)/ready-check: $(VENV)/ready-test
 	@$(PIP) --group lint
+	@touch $@
+
+$(VENV)/ready-package: $(VENV)/bin/python pyproject.toml
+	@$(NEW_PIP)
+	@$(PIP) --group package
 	@touch $@
 
 # What users install, from a wheel: verifytypes judges a package that stands apart

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+import trio_tcp
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,6 +26,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_report_header() -> str:
+    """Say which package is tested: that of this tree, or an installed one."""
+    return f"trio_tcp: {version('trio-tcp')}, in {trio_tcp.__path__[0]}"
+
 
 _skips_fail = os.environ.get("TRIO_TCP_NO_SKIPS") == "1"
 

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+import trio_tcp
+
 ROOT = Path(__file__).parents[1]
-MODULES = sorted((ROOT / "trio_tcp").rglob("*.py"))
+PACKAGE = Path(trio_tcp.__path__[0])
+MODULES = sorted(PACKAGE.rglob("*.py"))
 PUBLIC = [
     "trio_tcp",
     "trio_tcp.codecs",
@@ -36,7 +39,7 @@ OPTIONAL = [
 ]
 
 every_module = pytest.mark.parametrize(
-    "path", MODULES, ids=[str(path.relative_to(ROOT)) for path in MODULES]
+    "path", MODULES, ids=[str(path.relative_to(PACKAGE)) for path in MODULES]
 )
 every_public_package = pytest.mark.parametrize("package", PUBLIC)
 
@@ -118,7 +121,7 @@ def test_nothing_is_public_by_accident(package: str) -> None:
     leaked = [
         name
         for name, value in vars(module).items()
-        if not name.startswith("_")
+        if not name.startswith(("_", "@"))  # pytest's, where it rewrites asserts
         and name not in module.__all__
         and value is not sys.modules.get(f"{package}.{name}")
         and name != "annotations"  # what `from __future__ import` leaves behind

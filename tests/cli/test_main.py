@@ -38,23 +38,3 @@ def test_the_package_is_the_command() -> None:
     )
     assert ended.returncode == 2
     assert ended.stderr.startswith(b"Usage: trio-tcp")
-
-
-@pytest.mark.parametrize(
-    ("missing", "command"), [("click", "demo"), ("cattrs", "serve"), ("h11", "proxy")]
-)
-def test_without_its_extra_it_says_which_one_is_missing(
-    missing: str, command: str
-) -> None:
-    """In one sentence, and with an exit code for failure."""
-    program = (
-        f"import sys; sys.modules[{missing!r}] = None; "
-        f"from trio_tcp.cli import main; sys.exit(main([{command!r}, '--help']))"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, check=False, text=True
-    )
-    assert ended.returncode == 1
-    assert ended.stderr.startswith(f"trio-tcp: {missing} is not installed.")
-    assert "pip install 'trio-tcp[cli]'" in ended.stderr
-    assert ended.stderr.count("\n") == 1

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -108,20 +106,3 @@ def test_the_type_and_the_framing_are_what_a_codec_is() -> None:
     assert repr(Json(int, framing=LengthPrefixed())).startswith(
         "Json(type=<class 'int'>"
     )
-
-
-@pytest.mark.parametrize("codec", ["Json", "MessagePack"])
-def test_without_msgspec_the_error_says_what_to_install(codec: str) -> None:
-    """The package is there all the same, until the codec is made."""
-    program = (
-        "import sys; sys.modules['msgspec'] = None\n"
-        "from trio_tcp import codecs\n"
-        "try:\n"
-        f"    codecs.{codec}()\n"
-        "except ImportError as error:\n"
-        "    print(error)\n"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    )
-    assert run.stdout == f"{codec} needs msgspec: install trio-tcp[msgspec]\n"

@@ -27,9 +27,14 @@ from typing import Final
 
 import attrs
 
-__all__ = ["PAGES", "ROOT", "Block", "Page"]
+import trio_tcp
+
+__all__ = ["PACKAGE", "PAGES", "ROOT", "Block", "Page"]
 
 ROOT: Final = Path(__file__).parents[2]
+
+PACKAGE: Final = Path(trio_tcp.__path__[0])
+"""Wherever it is installed: in this tree, or elsewhere."""
 
 FENCE: Final = re.compile(
     r"^(?:<!-- test: (?P<kind>.*?) -->\n)?"

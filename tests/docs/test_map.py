@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 
-from tests.docs.page import ROOT
+from tests.docs.page import PACKAGE, ROOT
 
 MAP = re.compile(r"^\| \[`([^`]+)`\]\(trio_tcp/\1\) \|", re.MULTILINE)
 
@@ -20,7 +20,7 @@ def test_the_map_shows_every_module_once() -> None:
     """And none that does not exist."""
     modules = [
         path.stem
-        for path in (ROOT / "trio_tcp").iterdir()
+        for path in PACKAGE.iterdir()
         if (path.suffix == ".py" and path.stem != "__init__")
         or (path / "__init__.py").exists()
     ]

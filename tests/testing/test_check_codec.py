@@ -3,8 +3,6 @@ from __future__ import annotations
 import math
 import re
 import struct
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import cast, final
 
@@ -697,19 +695,3 @@ def test_a_batch_of_very_many_messages_is_not_taken_for_an_endless_one() -> None
     assert len(decoder.ready) == 4999
     run = CodecRun(codec)
     assert len(run.end(codec.encode(b"") * 5000).items) == 5000
-
-
-def test_without_hypothesis_the_error_says_what_to_install() -> None:
-    """The package is there all the same, until the check is called."""
-    program = (
-        "import sys; sys.modules['hypothesis'] = None\n"
-        "from trio_tcp import codecs, testing\n"
-        "try:\n"
-        "    testing.check_codec(codecs.Lines(), ['a'])\n"
-        "except ImportError as error:\n"
-        "    print(error)\n"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    )
-    assert run.stdout == "check_codec needs hypothesis: pip install hypothesis\n"

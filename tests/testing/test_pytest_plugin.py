@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import pytest_trio_tcp
+
 pytest_plugins = ["pytester"]
 
 ECHO = """
@@ -172,9 +174,9 @@ def test_pytest_runs_without_the_plugin_too(pytester: pytest.Pytester) -> None:
 
 def test_the_plugin_by_itself_imports_neither_trio_nor_the_network() -> None:
     """By its path: what its package imports is the package's own affair."""
-    path = Path(__file__).parents[2] / "pytest_trio_tcp.py"
+    path = pytest_trio_tcp.__file__
     program = (
-        f"import runpy, sys; runpy.run_path({str(path)!r}); "
+        f"import runpy, sys; runpy.run_path({path!r}); "
         "assert not {'trio', 'attrs', 'trio_tcp'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

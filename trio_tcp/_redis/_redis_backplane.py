@@ -53,7 +53,8 @@ class RedisBackplane(Generic[T]):
             (`BackplaneLost`).
 
     Raises:
-        ModuleNotFoundError: coredis is not installed: ``pip install trio-tcp[redis]``.
+        ModuleNotFoundError: coredis is not installed:
+            ``pip install 'trio-tcp[redis]'``.
         ValueError: a number or the URL is bad.
         ConnectError: ``backoff`` has given up. It cancels the block, and leaves it.
 

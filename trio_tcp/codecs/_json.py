@@ -34,7 +34,7 @@ parts, which msgspec does not write."""
 class Json(Codec[T, T]):
     r"""Each message is a JSON document; without other framing, one per line.
 
-    Needs msgspec: ``pip install trio-tcp[msgspec]``.
+    Needs msgspec: ``pip install 'trio-tcp[msgspec]'``.
 
     Args:
         type: what a document is read into, and checked against: an attrs class, a
@@ -43,7 +43,7 @@ class Json(Codec[T, T]):
         framing: the codec underneath; it has the limits.
 
     Raises:
-        ImportError: msgspec is not installed.
+        ModuleNotFoundError: msgspec is not installed.
         TypeError: msgspec does not support ``type``.
 
     Example::

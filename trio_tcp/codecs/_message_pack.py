@@ -38,7 +38,7 @@ read these takes time by the square of their number, and is bounded by this."""
 class MessagePack(Codec[T, T]):
     r"""Each message is a MessagePack value; without other framing, behind its length.
 
-    Needs msgspec: ``pip install trio-tcp[msgspec]``.
+    Needs msgspec: ``pip install 'trio-tcp[msgspec]'``.
 
     Args:
         type: what a value is read into, and checked against: an attrs class, a
@@ -48,7 +48,7 @@ class MessagePack(Codec[T, T]):
             bytes, and 1 MiB at most; 64 KiB where ``type`` is `typing.Any`.
 
     Raises:
-        ImportError: msgspec is not installed.
+        ModuleNotFoundError: msgspec is not installed.
         TypeError: msgspec does not support ``type``.
 
     Example::

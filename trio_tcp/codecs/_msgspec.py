@@ -5,8 +5,8 @@ from __future__ import annotations
 __all__ = ["missing_msgspec"]
 
 
-def missing_msgspec(codec: str) -> ImportError:
+def missing_msgspec(codec: str) -> ModuleNotFoundError:
     """Return an error that says what to do."""
-    return ImportError(
-        f"{codec} needs msgspec: install trio-tcp[msgspec]", name="msgspec"
+    return ModuleNotFoundError(
+        f"{codec} needs msgspec: pip install 'trio-tcp[msgspec]'", name="msgspec"
     )

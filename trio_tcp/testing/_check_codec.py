@@ -64,7 +64,7 @@ def check_codec(
 
     Raises:
         AssertionError: a promise is broken; the text says which, with an example.
-        ImportError: hypothesis is not installed.
+        ModuleNotFoundError: hypothesis is not installed.
 
     Example::
 
@@ -73,7 +73,7 @@ def check_codec(
     try:
         from trio_tcp.testing import _codec_streams as streams  # noqa: PLC0415 - optional
     except ImportError as error:
-        raise ImportError(
+        raise ModuleNotFoundError(
             "check_codec needs hypothesis: pip install hypothesis", name="hypothesis"
         ) from error
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -78,22 +76,3 @@ def test_the_help_has_every_option(option: str) -> None:
     result = CliRunner().invoke(command, ["--help"])
     assert result.exit_code == 0
     assert f"  {option} " in result.stdout
-
-
-def test_the_status_needs_an_extra_that_is_named() -> None:
-    """Before anything listens."""
-    program = (
-        "import sys; sys.modules['prometheus_client'] = None; "
-        "from trio_tcp.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    arguments = ["serve", *GOOD, "--status", "localhost:0", "--check"]
-    ended = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert ended.returncode == 2
-    assert "pip install 'trio-tcp[monitoring]'" in ended.stderr
-    assert "--status localhost:0" in ended.stderr

@@ -1,4 +1,4 @@
-"""What a user without coredis is told."""
+"""What is wrong is said when a backplane is made, and nothing is loaded for it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,6 @@ import pytest
 
 import trio_tcp
 from trio_tcp import codecs
-
-
-def test_without_coredis_it_says_how_to_install_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """At once, and not when it connects."""
-    monkeypatch.setitem(sys.modules, "coredis", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'trio-tcp\[redis\]'"):
-        trio_tcp.RedisBackplane("redis://localhost", codec=codecs.Lines())
 
 
 def test_the_package_does_not_load_coredis(monkeypatch: pytest.MonkeyPatch) -> None:
