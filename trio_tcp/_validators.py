@@ -8,7 +8,16 @@ from typing import Any, TypeAlias
 
 import attrs
 
-__all__ = ["amount", "count", "duration", "factor", "rate", "span", "whole"]
+__all__ = [
+    "amount",
+    "check_whole",
+    "count",
+    "duration",
+    "factor",
+    "rate",
+    "span",
+    "whole",
+]
 
 Check: TypeAlias = Callable[[object, "attrs.Attribute[int]", object], None]
 
@@ -73,16 +82,23 @@ def count(_instance: object, attribute: attrs.Attribute[Any], value: object) -> 
 
 def whole(least: int, most: int | None = None) -> Check:
     """Make a check for a whole number in a range; without ``most`` it has no end."""
-    limits = f"{least} or more" if most is None else f"{least} to {most}"
 
     def check(
         _instance: object, attribute: attrs.Attribute[int], value: object
     ) -> None:
-        is_whole = isinstance(value, int) and not isinstance(value, bool)
-        fits = is_whole and least <= value and (most is None or value <= most)  # type: ignore[operator] # is a number
-        if not fits:
-            raise ValueError(
-                f"{attribute.name} must be a whole number, {limits}, not {value!r}"
-            )
+        check_whole(attribute.name, value, least, most)
 
     return check
+
+
+def check_whole(name: str, value: object, least: int, most: int | None = None) -> None:
+    """Check an argument as `whole` checks an attribute.
+
+    Raises:
+        ValueError: it is no whole number, or outside the range.
+    """
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    fits = is_whole and least <= value and (most is None or value <= most)  # type: ignore[operator] # is a number
+    if not fits:
+        limits = f"{least} or more" if most is None else f"{least} to {most}"
+        raise ValueError(f"{name} must be a whole number, {limits}, not {value!r}")
