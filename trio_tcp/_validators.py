@@ -15,6 +15,7 @@ __all__ = [
     "duration",
     "factor",
     "rate",
+    "share",
     "span",
     "whole",
 ]
@@ -67,6 +68,15 @@ def amount(_instance: object, attribute: attrs.Attribute[float], value: object) 
     if not (_is_number(value) and value >= 0):  # type: ignore[operator] # as above
         raise ValueError(
             f"{attribute.name} must be a number, zero or more, not {value!r}"
+        )
+
+
+def share(_instance: object, attribute: attrs.Attribute[float], value: object) -> None:
+    """Check for a share of something that is not all of it: zero or more, below one."""
+    if not (_is_number(value) and 0 <= value < 1):  # type: ignore[operator] # as above
+        raise ValueError(
+            f"{attribute.name} must be a number, zero or more and below one, "
+            f"not {value!r}"
         )
 
 
