@@ -10,6 +10,7 @@ import attrs
 
 __all__ = [
     "amount",
+    "check_span",
     "check_whole",
     "count",
     "duration",
@@ -40,10 +41,18 @@ def duration(
 
 def span(_instance: object, attribute: attrs.Attribute[float], value: object) -> None:
     """Check for a number of seconds, more than zero, and not infinite."""
+    check_span(attribute.name, value)
+
+
+def check_span(name: str, value: object) -> None:
+    """Check an argument as `span` checks an attribute.
+
+    Raises:
+        ValueError: it is no such number.
+    """
     if not (_is_number(value) and 0 < value < math.inf):  # type: ignore[operator] # as above
         raise ValueError(
-            f"{attribute.name} must be a number of seconds, above zero and finite, "
-            f"not {value!r}"
+            f"{name} must be a number of seconds, above zero and finite, not {value!r}"
         )
 
 
