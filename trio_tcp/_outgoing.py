@@ -34,7 +34,7 @@ from trio_tcp._journal import Journal
 from trio_tcp._patience import Patience
 from trio_tcp._stall import Stall
 from trio_tcp._transport import Transport
-from trio_tcp._writers import Worker
+from trio_tcp._writers import Writer
 from trio_tcp.codecs import LARGE_BYTES
 
 __all__ = ["HIGH_WATER_BYTES", "Outgoing"]
@@ -132,7 +132,7 @@ class Outgoing:
         self._progress: _Progress | None = None
         self._eof_sent: trio.Event | None = None
         self._excused = False  # the peer cannot be late
-        self._writer: Worker | None = None  # while a task writes
+        self._writer: Writer | None = None  # while a task writes
         self._stall: Stall | None = None  # once a task has written
         self.bytes_held = 0
         self.bytes_queued = 0
