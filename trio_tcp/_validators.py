@@ -1,4 +1,8 @@
-"""What the numbers in a configuration may be: validators for `attrs`."""
+"""What numbers may be that users give: validators for `attrs`, and for arguments.
+
+A `duration` may be zero or infinite, a `span` neither; a `count` may be infinite, a
+`whole` number not.
+"""
 
 from __future__ import annotations
 

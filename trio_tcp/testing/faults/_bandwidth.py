@@ -1,4 +1,4 @@
-"""A narrower way."""
+"""Little bandwidth: what is sent faster waits its turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Segments that arrive together."""
+"""Segments that arrive together, so that one read gives several."""
 
 from __future__ import annotations
 

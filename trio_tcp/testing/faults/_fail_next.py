@@ -1,4 +1,4 @@
-"""A few attempts that fail, and then none."""
+"""The next connections, a few, that fail; those after them work."""
 
 from __future__ import annotations
 

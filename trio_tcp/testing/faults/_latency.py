@@ -1,4 +1,4 @@
-"""A longer way."""
+"""Latency and jitter: segments that travel longer."""
 
 from __future__ import annotations
 

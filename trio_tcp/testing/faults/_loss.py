@@ -1,4 +1,4 @@
-"""Segments that are lost, and sent again."""
+"""Packet loss: segments that are lost on the way, and sent again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes that take few bytes."""
+"""Short writes: each takes a few bytes at most."""
 
 from __future__ import annotations
 

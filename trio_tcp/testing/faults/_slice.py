@@ -1,4 +1,4 @@
-"""Reads that give few bytes."""
+"""Short reads: each gives a few bytes at most."""
 
 from __future__ import annotations
 
