@@ -26,6 +26,11 @@ def test_there_is_at_least_one_worker(workers: int) -> None:
         Supervisor(["true"], [], workers=workers)
 
 
+def test_half_a_worker_is_refused_before_anything_listens() -> None:
+    with pytest.raises(ValueError, match="workers must be a whole number"):
+        trio_tcp.run_workers("service:serve", -1, workers=2.5)  # type: ignore[arg-type] # that is the point
+
+
 def test_what_to_serve_is_checked_before_anything_listens() -> None:
     with pytest.raises(ValueError, match="'module:object', not 'service'"):
         trio_tcp.run_workers("service", 0, workers=1)

@@ -15,7 +15,7 @@ from trio_tcp._reconnecting._attempts import (
     never,
     seeded,
 )
-from trio_tcp._reconnecting._backoff import Backoff
+from trio_tcp._reconnecting._backoff import DEFAULT_BACKOFF, Backoff
 from trio_tcp._reconnecting._copied import copied
 from trio_tcp._reconnecting._reconnector import Reconnector
 from trio_tcp._reconnecting._states import (
@@ -28,6 +28,7 @@ from trio_tcp._reconnecting._states import (
 )
 
 __all__ = [
+    "DEFAULT_BACKOFF",
     "OUR_DOING",
     "Backoff",
     "Connect",

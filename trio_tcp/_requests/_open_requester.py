@@ -20,6 +20,7 @@ from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectionClosedError, PeerClosed
 from trio_tcp._nursery import open_quiet_nursery, ungrouped
 from trio_tcp._reconnecting import (
+    DEFAULT_BACKOFF,
     Backoff,
     Connect,
     Prepare,
@@ -48,7 +49,6 @@ __all__ = ["ReconnectingRequester", "open_requester"]
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-DEFAULT_BACKOFF = Backoff()
 DEFAULT_RETRY_BUDGET = RetryBudget()
 
 

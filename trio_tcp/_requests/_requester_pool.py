@@ -21,6 +21,7 @@ import trio
 
 from trio_tcp._nursery import open_quiet_nursery, ungrouped
 from trio_tcp._reconnecting import (
+    DEFAULT_BACKOFF,
     Backoff,
     Connect,
     Prepare,
@@ -29,7 +30,6 @@ from trio_tcp._reconnecting import (
     never,
 )
 from trio_tcp._requests._open_requester import (
-    DEFAULT_BACKOFF,
     DEFAULT_RETRY_BUDGET,
     ReconnectingRequester,
 )

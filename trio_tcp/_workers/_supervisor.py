@@ -33,14 +33,12 @@ from trio_tcp._workers._events import (
 )
 from trio_tcp._workers._generation import Generation
 from trio_tcp._workers._process import Plan, WorkerProcess
-from trio_tcp._workers._supervision import Supervision
+from trio_tcp._workers._supervision import DEFAULT_SUPERVISION, Supervision
 
 __all__ = ["Supervisor"]
 
 ANSWER_SECONDS: Final = 2.0
 """How long to wait for a worker's answer. Prometheus gives a scrape 10 seconds."""
-
-DEFAULT_SUPERVISION: Final = Supervision()
 
 
 @final
