@@ -141,7 +141,7 @@ class LatestByKey(Generic[T]):
         key = self._key(publication)
         if key in self._latest or self.is_full:
             self.left_out += 1
-        if key not in self._latest and len(self._latest) >= self._capacity:
+        if key not in self._latest and self.is_full:
             self._latest.popitem(last=False)
             self.put_lagged(ONE)
         self._latest[key] = publication
