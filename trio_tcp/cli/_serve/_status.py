@@ -16,8 +16,8 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from trio_tcp import Server, monitoring
 from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._workers import Answers, Supervisor
+from trio_tcp.cli._listening import cannot_listen
 from trio_tcp.cli._parameters import HostAddress
-from trio_tcp.cli._serve._listening import cannot_listen
 from trio_tcp.cli._serve._log import log_without_addresses
 
 __all__ = ["ANSWERS", "WorkersStatus", "open_status"]
