@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import logging
 
 import click
 import trio
 
 from trio_tcp import WorkersFailedError
+from trio_tcp._events import LOGGER
 from trio_tcp._workers import is_worker
 from trio_tcp.cli._serve._configuration import Configuration
 from trio_tcp.cli._serve._descriptors import make_room_for
@@ -21,8 +21,6 @@ from trio_tcp.cli._serve._structure import configure
 from trio_tcp.cli._serve._supervised import supervise
 
 __all__ = ["command"]
-
-LOGGER = logging.getLogger("trio_tcp")
 
 
 @click.command("serve", short_help="Serve a handler of yours.")
