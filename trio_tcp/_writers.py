@@ -4,9 +4,9 @@ A committed message must go out whole even when the task that sent it is cancell
 some other task has to write it. One such task per connection would cost each idle
 connection a task; one spawned per message would cost each message a spawn. So a nursery
 has a pool: a job takes a parked task where there is one, the one parked last first
-(its memory is warm), and starts one where there is none. What else is to be done for
-connections by no task of theirs is done here, too: to watch their deadlines, to close
-their streams.
+(its memory is warm), and starts one where there is none. The same tasks do what else
+is to be done in no task of a user: watch deadlines, discard what is not wanted, close
+streams.
 
 The tasks are shielded: a handler that is cancelled may still say goodbye in a shielded
 scope of its own. They end all the same, because whoever holds the pool lets go of it in
