@@ -17,6 +17,8 @@ async def answer(request: Request) -> Reply:
     """Tell what was asked."""
     if request.path == "/gone":
         return Reply(HTTPStatus.NO_CONTENT)
+    if request.path == "/lost":
+        raise trio_tcp.ConnectionLost(may_have_been_processed=True)
     body = await request.read_body()
     told = [request.method, request.path, body.decode()]
     return Reply.json(HTTPStatus.OK, told, {"X-Told": "yes"})
@@ -61,6 +63,15 @@ async def test_requests_of_one_connection_are_answered_in_order() -> None:
     _, _, last = answered.partition(b"HTTP/1.1 204 No Content")
     assert last
     assert b"Content-Length" not in last
+
+
+async def test_a_failure_to_answer_is_said_and_ends_nothing() -> None:
+    """Even one of a connection, if it is another than this."""
+    answered = await talk(
+        b"GET /lost HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
+    assert status(answered) == 500
+    assert b"HTTP/1.1 200 OK" in answered
 
 
 async def test_a_body_may_come_in_chunks() -> None:

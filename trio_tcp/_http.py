@@ -113,11 +113,13 @@ async def converse(answer: Answer, observer: Observer, connection: Bytes) -> Non
             if request is None:
                 return
             reply = await answer(request)
-        except ConnectionFault:
-            raise
         except _UnwelcomeError as error:
             reply = Reply.error(error.status, error.why)
-        except Exception as error:  # noqa: BLE001 - it is reported
+        except Exception as error:
+            if isinstance(error, ConnectionFault) and (
+                error.connection_id == connection.id
+            ):
+                raise
             failed = HandlerFailed(
                 id=connection.id,
                 label=connection.label,
