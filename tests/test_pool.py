@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from random import Random
@@ -765,7 +766,9 @@ async def test_a_server_that_nobody_wants_is_not_asked(
 async def test_a_permanent_error_is_raised_to_all_who_wait(
     backend: Backend,
 ) -> None:
-    backend.refuse_with = error = PermissionError("wrong password")
+    """Each raises its own: none adds to what another shows of its way."""
+    backend.refuse_with = PermissionError("wrong password")
+    raised: list[PermissionError] = []
     async with trio_tcp.open_pool(
         backend.connect, size=2, is_permanent=lambda error: error.args == error.args
     ) as pool:
@@ -773,13 +776,18 @@ async def test_a_permanent_error_is_raised_to_all_who_wait(
         async def ask() -> None:
             with pytest.raises(PermissionError) as caught:
                 await touch(pool)
-            assert caught.value is error
+            raised.append(caught.value)
 
         async with trio.open_nursery() as nursery:
             for _ in range(5):
                 nursery.start_soon(ask)
-        await ask()
+        for _ in range(5):
+            await ask()
         assert len(backend.attempts) == 1
+    assert {str(error) for error in raised} == {"wrong password"}
+    assert len(set(map(id, raised))) == 10
+    lengths = [len(traceback.extract_tb(error.__traceback__)) for error in raised]
+    assert lengths == lengths[:1] * 5 + lengths[-1:] * 5
 
 
 async def test_after_so_many_attempts_it_gives_up(
@@ -797,23 +805,25 @@ async def test_after_so_many_attempts_it_gives_up(
 async def test_a_mistake_in_the_program_is_raised_to_all_who_wait(
     backend: Backend, where: str
 ) -> None:
-    mistake = ZeroDivisionError()
+    raised: list[ZeroDivisionError] = []
 
     async def prepare(_connection: Text) -> None:
-        raise mistake
+        raise ZeroDivisionError("a mistake")
 
     if where == "connect":
-        backend.refuse_with = mistake
+        backend.refuse_with = ZeroDivisionError("a mistake")
     async with trio_tcp.open_pool(backend.connect, size=2, prepare=prepare) as pool:
 
         async def ask() -> None:
             with pytest.raises(ZeroDivisionError) as caught:
                 await touch(pool)
-            assert caught.value is mistake
+            raised.append(caught.value)
 
         async with trio.open_nursery() as nursery:
             for _ in range(5):
                 nursery.start_soon(ask)
+    assert {str(error) for error in raised} == {"a mistake"}
+    assert len(set(map(id, raised))) == 5
     assert backend.open == 0
 
 

@@ -22,6 +22,7 @@ The layers, each of which imports only from those below it::
     _redis                  hubs of several machines, joined by Redis
     _backplane              what joins them, and goes on when it breaks
     _serve _client          who accepts, who connects
+    _http                   HTTP/1.1 for the few pages that operators ask for
     _pool                   a connection for each task that wants one
     _requests               many tasks, one connection: each its own reply
     _session                a client that goes on when its connection breaks

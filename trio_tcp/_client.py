@@ -21,7 +21,7 @@ from trio_tcp._journal import next_id
 from trio_tcp._keepalive import SocketOption, keepalive_options
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import is_cancellation, open_quiet_nursery, ungrouped
-from trio_tcp._options import KeepAlive, Timeouts, Tls
+from trio_tcp._options import DEFAULT_TIMEOUTS, KeepAlive, Timeouts, Tls
 from trio_tcp._transport import Transport, make_transport
 from trio_tcp.codecs import Codec
 
@@ -29,8 +29,6 @@ __all__ = ["connect_tcp", "connect_unix", "open_connection"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-DEFAULT_TIMEOUTS = Timeouts()
 
 
 @asynccontextmanager

@@ -141,7 +141,7 @@ class Ending:
             finally:
                 discarded.set()
 
-        worker = self._group.writers.start(discard)
+        writer = self._group.writers.start(discard)
         try:
             if await self._flush(linger):
                 with trio.move_on_after(linger) as scope:
@@ -155,7 +155,7 @@ class Ending:
                 self._journal.report_timed_out("linger", linger)
         finally:
             if not discarded.is_set():
-                worker.cancel()
+                writer.cancel()
                 with trio.CancelScope(shield=True):
                     await discarded.wait()
 

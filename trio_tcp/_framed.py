@@ -13,7 +13,7 @@ from trio_tcp._group import Group
 from trio_tcp._journal import next_id
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import open_quiet_nursery
-from trio_tcp._options import Timeouts
+from trio_tcp._options import DEFAULT_TIMEOUTS, Timeouts
 from trio_tcp._serve_connection import Handler, serve_connection
 from trio_tcp._transport import make_transport
 from trio_tcp.codecs import Codec
@@ -22,8 +22,6 @@ __all__ = ["framed"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-DEFAULT_TIMEOUTS = Timeouts()
 
 
 def framed(

@@ -15,7 +15,15 @@ import attrs
 
 from trio_tcp._validators import count, duration, rate, whole
 
-__all__ = ["Concurrency", "KeepAlive", "Limits", "Timeouts", "Tls"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "DEFAULT_TIMEOUTS",
+    "Concurrency",
+    "KeepAlive",
+    "Limits",
+    "Timeouts",
+    "Tls",
+]
 
 MAX_KEEPALIVE_SECONDS: Final = 32_767
 MAX_KEEPALIVE_COUNT: Final = 127
@@ -206,3 +214,8 @@ class Tls:
         validator=attrs.validators.instance_of(ssl.SSLContext)
     )
     allow_ragged_eof: bool = attrs.field(default=False, kw_only=True)
+
+
+DEFAULT_TIMEOUTS: Final = Timeouts()
+DEFAULT_LIMITS: Final = Limits()
+"""Where a user says nothing."""

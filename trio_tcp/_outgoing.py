@@ -34,7 +34,7 @@ from trio_tcp._journal import Journal
 from trio_tcp._patience import Patience
 from trio_tcp._stall import Stall
 from trio_tcp._transport import Transport
-from trio_tcp._writers import Worker
+from trio_tcp._writers import Writer
 from trio_tcp.codecs import LARGE_BYTES
 
 __all__ = ["HIGH_WATER_BYTES", "Outgoing"]
@@ -66,6 +66,17 @@ class _Waiter:
 
 
 @final
+class _Progress:
+    """The next time that the stream takes something, and who is to hear of it."""
+
+    __slots__ = ("calls", "event")
+
+    def __init__(self) -> None:
+        self.event = trio.Event()
+        self.calls: list[Callable[[], None]] = []
+
+
+@final
 class Outgoing:
     """The sending half of a connection.
 
@@ -89,7 +100,6 @@ class Outgoing:
         "_packed",
         "_patience",
         "_progress",
-        "_progress_calls",
         "_stall",
         "_transport",
         "_waiting",
@@ -119,11 +129,10 @@ class Outgoing:
         self._is_due = False  # one of the writers has been asked to `give`
         # Made when first needed: most connections never have a sender in line.
         self._waiting: deque[_Waiter] | None = None
-        self._progress: trio.Event | None = None
-        self._progress_calls: list[Callable[[], None]] | None = None
+        self._progress: _Progress | None = None
         self._eof_sent: trio.Event | None = None
         self._excused = False  # the peer cannot be late
-        self._writer: Worker | None = None  # while a task writes
+        self._writer: Writer | None = None  # while a task writes
         self._stall: Stall | None = None  # once a task has written
         self.bytes_held = 0
         self.bytes_queued = 0
@@ -465,25 +474,22 @@ class Outgoing:
 
     async def wait_for_progress(self) -> None:
         """Wait until the stream has taken something more, or never will."""
-        if self._progress is None:
-            self._progress = trio.Event()
-        await self._progress.wait()
+        await self._next_progress().event.wait()
 
     def call_at_progress(self, call: Callable[[], None]) -> None:
         """Have this called once, when the stream has taken more, or never will."""
+        self._next_progress().calls.append(call)
+
+    def _next_progress(self) -> _Progress:
         if self._progress is None:
-            self._progress = trio.Event()
-        if self._progress_calls is None:
-            self._progress_calls = []
-        self._progress_calls.append(call)
+            self._progress = _Progress()
+        return self._progress
 
     def _wake_progress(self) -> None:
         if self._progress is not None:
-            self._progress.set()
-            self._progress = None
-        if self._progress_calls is not None:
-            calls, self._progress_calls = self._progress_calls, None
-            for call in calls:
+            progress, self._progress = self._progress, None
+            progress.event.set()
+            for call in progress.calls:
                 call()
 
     # Ending

@@ -10,7 +10,14 @@ import trio
 
 from trio_tcp._events import Observer
 from trio_tcp._log_events import log_events
-from trio_tcp._options import KeepAlive, Limits, Timeouts, Tls
+from trio_tcp._options import (
+    DEFAULT_LIMITS,
+    DEFAULT_TIMEOUTS,
+    KeepAlive,
+    Limits,
+    Timeouts,
+    Tls,
+)
 from trio_tcp._proxy_protocol import ProxyProtocol
 from trio_tcp._serve import serve_tcp
 from trio_tcp._serve_connection import Handler
@@ -21,9 +28,6 @@ __all__ = ["run_server"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-DEFAULT_TIMEOUTS = Timeouts()
-DEFAULT_LIMITS = Limits()
 
 
 def run_server(

@@ -21,7 +21,14 @@ from trio_tcp._listen import address_of, open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import ungrouped
-from trio_tcp._options import KeepAlive, Limits, Timeouts, Tls
+from trio_tcp._options import (
+    DEFAULT_LIMITS,
+    DEFAULT_TIMEOUTS,
+    KeepAlive,
+    Limits,
+    Timeouts,
+    Tls,
+)
 from trio_tcp._proxy_protocol import ProxyProtocol
 from trio_tcp._serve_connection import Handler
 from trio_tcp._server import Server
@@ -31,9 +38,6 @@ __all__ = ["serve_listeners", "serve_tcp", "serve_unix"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-DEFAULT_TIMEOUTS = Timeouts()
-DEFAULT_LIMITS = Limits()
 
 
 async def serve_listeners(

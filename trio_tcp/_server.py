@@ -277,7 +277,6 @@ class Server:
                 wait_until_empty=self._wait_until_empty,
                 handshakes=lambda: self._arrivals.broken_off,
             )
-            self._drain.hurry(grace)
             self._nursery.start_soon(self._run_drain, self._drain)
             started = DrainStarted(connections=len(self._connections), grace=grace)
             notify(self._observer, started)

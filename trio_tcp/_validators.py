@@ -1,4 +1,8 @@
-"""What the numbers in a configuration may be: validators for `attrs`."""
+"""What numbers may be that users give: validators for `attrs`, and for arguments.
+
+A `duration` may be zero or infinite, a `span` neither; a `count` may be infinite, a
+`whole` number not.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,18 @@ from typing import Any, TypeAlias
 
 import attrs
 
-__all__ = ["amount", "count", "duration", "factor", "rate", "span", "whole"]
+__all__ = [
+    "amount",
+    "check_span",
+    "check_whole",
+    "count",
+    "duration",
+    "factor",
+    "rate",
+    "share",
+    "span",
+    "whole",
+]
 
 Check: TypeAlias = Callable[[object, "attrs.Attribute[int]", object], None]
 
@@ -30,10 +45,18 @@ def duration(
 
 def span(_instance: object, attribute: attrs.Attribute[float], value: object) -> None:
     """Check for a number of seconds, more than zero, and not infinite."""
+    check_span(attribute.name, value)
+
+
+def check_span(name: str, value: object) -> None:
+    """Check an argument as `span` checks an attribute.
+
+    Raises:
+        ValueError: it is no such number.
+    """
     if not (_is_number(value) and 0 < value < math.inf):  # type: ignore[operator] # as above
         raise ValueError(
-            f"{attribute.name} must be a number of seconds, above zero and finite, "
-            f"not {value!r}"
+            f"{name} must be a number of seconds, above zero and finite, not {value!r}"
         )
 
 
@@ -61,6 +84,15 @@ def amount(_instance: object, attribute: attrs.Attribute[float], value: object) 
         )
 
 
+def share(_instance: object, attribute: attrs.Attribute[float], value: object) -> None:
+    """Check for a share of something that is not all of it: zero or more, below one."""
+    if not (_is_number(value) and 0 <= value < 1):  # type: ignore[operator] # as above
+        raise ValueError(
+            f"{attribute.name} must be a number, zero or more and below one, "
+            f"not {value!r}"
+        )
+
+
 def count(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """Check for a whole number of at least one, or infinity."""
     whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
@@ -73,16 +105,23 @@ def count(_instance: object, attribute: attrs.Attribute[Any], value: object) -> 
 
 def whole(least: int, most: int | None = None) -> Check:
     """Make a check for a whole number in a range; without ``most`` it has no end."""
-    limits = f"{least} or more" if most is None else f"{least} to {most}"
 
     def check(
         _instance: object, attribute: attrs.Attribute[int], value: object
     ) -> None:
-        is_whole = isinstance(value, int) and not isinstance(value, bool)
-        fits = is_whole and least <= value and (most is None or value <= most)  # type: ignore[operator] # is a number
-        if not fits:
-            raise ValueError(
-                f"{attribute.name} must be a whole number, {limits}, not {value!r}"
-            )
+        check_whole(attribute.name, value, least, most)
 
     return check
+
+
+def check_whole(name: str, value: object, least: int, most: int | None = None) -> None:
+    """Check an argument as `whole` checks an attribute.
+
+    Raises:
+        ValueError: it is no whole number, or outside the range.
+    """
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    fits = is_whole and least <= value and (most is None or value <= most)  # type: ignore[operator] # is a number
+    if not fits:
+        limits = f"{least} or more" if most is None else f"{least} to {most}"
+        raise ValueError(f"{name} must be a whole number, {limits}, not {value!r}")

@@ -4,7 +4,9 @@ A committed message must go out whole even when the task that sent it is cancell
 some other task has to write it. One such task per connection would cost each idle
 connection a task; one spawned per message would cost each message a spawn. So a nursery
 has a pool: a job takes a parked task where there is one, the one parked last first
-(its memory is warm), and starts one where there is none.
+(its memory is warm), and starts one where there is none. The same tasks do what else
+is to be done in no task of a user: watch deadlines, discard what is not wanted, close
+streams.
 
 The tasks are shielded: a handler that is cancelled may still say goodbye in a shielded
 scope of its own. They end all the same, because whoever holds the pool lets go of it in
@@ -18,14 +20,14 @@ from typing import TypeAlias, final
 
 import trio
 
-__all__ = ["Job", "Worker", "Writers"]
+__all__ = ["Job", "Writer", "Writers"]
 
 Job: TypeAlias = Callable[[], Awaitable[None]]
 """Work for one task. It must not raise, but for `trio.Cancelled`."""
 
 
 @final
-class Worker:
+class Writer:
     """One task of a pool: whoever started its job may cancel that job."""
 
     __slots__ = ("_scope", "job", "task")
@@ -39,7 +41,7 @@ class Worker:
         """Cancel the job, and the task with it. Not allowed once the job is done."""
         self._scope.cancel()
 
-    async def run(self, parked: list[Worker], is_wanted: Callable[[], bool]) -> None:
+    async def run(self, parked: list[Writer], is_wanted: Callable[[], bool]) -> None:
         """Do one job after the other, parked in between, as long as it is wanted."""
         self.task = trio.lowlevel.current_task()
         with self._scope:
@@ -66,7 +68,7 @@ class Writers:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery
-        self._parked: list[Worker] = []
+        self._parked: list[Writer] = []
         self._calls: list[Callable[[], None]] = []
         self._holders = 0
 
@@ -80,15 +82,15 @@ class Writers:
         while len(self._parked) > self._holders:
             self._resume(None)
 
-    def start(self, job: Job) -> Worker:
+    def start(self, job: Job) -> Writer:
         """Have a task run ``job`` from the next pass of the scheduler on."""
         if self._parked:
             return self._resume(job)
-        worker = Worker(job)
+        writer = Writer(job)
         self._nursery.start_soon(
-            worker.run, self._parked, self._has_place, name="trio_tcp writer"
+            writer.run, self._parked, self._has_place, name="trio_tcp writer"
         )
-        return worker
+        return writer
 
     def call_soon(self, call: Callable[[], None]) -> None:
         """Have ``call`` called in the next pass of the scheduler, with all others."""
@@ -101,12 +103,12 @@ class Writers:
         for call in calls:
             call()
 
-    def _resume(self, job: Job | None) -> Worker:
-        worker = self._parked.pop()
-        worker.job = job
-        assert worker.task is not None
-        trio.lowlevel.reschedule(worker.task)
-        return worker
+    def _resume(self, job: Job | None) -> Writer:
+        writer = self._parked.pop()
+        writer.job = job
+        assert writer.task is not None
+        trio.lowlevel.reschedule(writer.task)
+        return writer
 
     def _has_place(self) -> bool:
         return len(self._parked) < self._holders

@@ -45,5 +45,5 @@ def test_a_stream_that_ends_inside_a_message_is_truncated(
 @pytest.mark.parametrize("size", [0, -1, True, "4", 1.5])
 def test_a_size_is_a_whole_number_of_at_least_one(size: int) -> None:
     """A size that cannot be is refused when the codec is made."""
-    with pytest.raises(ValueError, match="size must be an int of at least 1"):
+    with pytest.raises(ValueError, match="size must be a whole number, 1 or more"):
         FixedLength(size)

@@ -100,6 +100,7 @@ async def test_what_cannot_be_encoded_is_published_to_nobody() -> None:
                 await hub.publish("a", "two\nlines")
             with pytest.raises(trio.WouldBlock):
                 subscription.receive_nowait()
+            assert hub.statistics().histories == 0
             await hub.publish("a", "one")
         assert await lines(there, 1) == ["one"]
         with hub.subscribe("a", last=10) as later:

@@ -15,15 +15,20 @@ from trio_tcp._workers import Supervisor, is_worker, work
 
 async def test_listeners_are_closed_also_when_an_argument_makes_no_sense() -> None:
     [listener] = await trio_tcp.open_tcp_listeners(0, host="127.0.0.1")
-    with pytest.raises(ValueError, match="at least 1, not 0"):
+    with pytest.raises(ValueError, match="1 or more, not 0"):
         await trio_tcp.serve_with_workers("service:serve", [listener], workers=0)
     assert listener.socket.fileno() < 0
 
 
 @pytest.mark.parametrize("workers", [0, -1])
 def test_there_is_at_least_one_worker(workers: int) -> None:
-    with pytest.raises(ValueError, match=f"at least 1, not {workers}"):
+    with pytest.raises(ValueError, match=f"1 or more, not {workers}"):
         Supervisor(["true"], [], workers=workers)
+
+
+def test_half_a_worker_is_refused_before_anything_listens() -> None:
+    with pytest.raises(ValueError, match="workers must be a whole number"):
+        trio_tcp.run_workers("service:serve", -1, workers=2.5)  # type: ignore[arg-type] # that is the point
 
 
 def test_what_to_serve_is_checked_before_anything_listens() -> None:

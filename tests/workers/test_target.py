@@ -1,13 +1,10 @@
-"""Objects by name."""
+"""What a worker is to serve, by its name."""
 
 from __future__ import annotations
 
-import codecs
-import os.path
-
 import pytest
 
-from trio_tcp._workers._target import check_target, load
+from trio_tcp._workers._target import check_target
 
 
 @pytest.mark.parametrize("target", ["service:serve", "a.b_1:c.d", "_a:é"])
@@ -26,15 +23,3 @@ def test_anything_else_is_refused(target: str) -> None:
 def test_the_program_itself_cannot_be_imported_by_others() -> None:
     with pytest.raises(ValueError, match="a worker cannot import '__main__:serve'"):
         check_target("__main__:serve")
-
-
-def test_an_object_is_found_by_its_name() -> None:
-    assert load("os.path:join") is os.path.join
-    assert load("codecs:Codec.encode") is codecs.Codec.encode
-
-
-def test_an_object_that_is_not_there_is_named() -> None:
-    with pytest.raises(ImportError, match=r"'os.path:nothing'.*no attribute 'nothing'"):
-        load("os.path:nothing")
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
-        load("no_such_module:serve")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar, final
@@ -26,6 +25,7 @@ from trio_tcp._events import Observer, notify
 from trio_tcp._hub import Answer, Lagged, Position, Receiver, Sent
 from trio_tcp._nursery import leaves, open_quiet_nursery
 from trio_tcp._reconnecting import Backoff, seeded
+from trio_tcp._validators import check_span
 from trio_tcp.codecs import Codec
 
 __all__ = ["ReconnectingBackplane", "connected"]
@@ -75,8 +75,7 @@ class ReconnectingBackplane(Generic[T]):
         backoff: Backoff,
         observer: Observer,
     ) -> None:
-        if not _is_span(timeout):
-            raise ValueError(f"timeout must be seconds, above zero, not {timeout!r}")
+        check_span("timeout", timeout)
         self._open_link = open_link
         self._codec = codec
         self._name = name
@@ -288,7 +287,3 @@ async def connected(
         nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
-
-
-def _is_span(seconds: object) -> bool:
-    return isinstance(seconds, int | float) and 0 < seconds < math.inf

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, final
 
 from trio_tcp._hub._publication import Lagged, Publication
+from trio_tcp._validators import check_whole
 
 __all__ = ["Backlog", "Key", "WhenFull", "make_backlog"]
 
@@ -140,7 +141,7 @@ class LatestByKey(Generic[T]):
         key = self._key(publication)
         if key in self._latest or self.is_full:
             self.left_out += 1
-        if key not in self._latest and len(self._latest) >= self._capacity:
+        if key not in self._latest and self.is_full:
             self._latest.popitem(last=False)
             self.put_lagged(ONE)
         self._latest[key] = publication
@@ -178,8 +179,7 @@ def make_backlog(when_full: WhenFull, capacity: int, key: Key | None) -> Backlog
     Raises:
         ValueError: there is no such policy; no room at all; or a key without need.
     """
-    if capacity < 1:
-        raise ValueError(f"capacity must be at least 1, not {capacity}")
+    check_whole("capacity", capacity, 1)
     if key is not None and when_full != "keep_latest":
         raise ValueError(f"key means nothing with when_full={when_full!r}")
     match when_full:

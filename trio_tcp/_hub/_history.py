@@ -22,11 +22,16 @@ the one that was not published to for the longest is forgotten."""
 
 @final
 class History(Generic[T]):
-    """The last publications of one topic."""
+    """The last publications of one topic.
 
-    def __init__(self, size: int) -> None:
-        self._epoch = secrets.token_hex(4)
-        self._next = 1
+    Args:
+        size: how many to keep.
+        first: the position of the first that is added.
+    """
+
+    def __init__(self, size: int, first: Position) -> None:
+        self._epoch = first.epoch
+        self._next = first.sequence
         self._kept: deque[Publication[T]] = deque(maxlen=size)
 
     @property
@@ -80,22 +85,28 @@ class Histories(Generic[T]):
         return any(covers(general, pattern) for general, _, _ in self._sizes)
 
     def make(self, topic: str, message: T) -> Publication[T]:
-        """Make a publication, with its position where the topic has a history."""
+        """Make a publication, with its position where the topic has a history.
+
+        It may still turn out that it cannot be sent: only `keep` remembers it.
+        """
         history = self._histories.get(topic)
-        if history is None:
-            size = self.size(topic)
-            if not size:
-                return Publication(topic, message)
-            history = self._histories[topic] = History(size)
-            if len(self._histories) > MAX_TOPICS:
-                self._histories.popitem(last=False)
-        return Publication(topic, message, history.next_position)
+        if history is not None:
+            return Publication(topic, message, history.next_position)
+        if self.size(topic):
+            return Publication(topic, message, Position(secrets.token_hex(4), 1))
+        return Publication(topic, message)
 
     def keep(self, publication: Publication[T]) -> None:
         """Keep what was made just now, if its topic has a history."""
-        if publication.position is not None:
-            self._histories.move_to_end(publication.topic)
-            self._histories[publication.topic].add(publication)
+        if publication.position is None:
+            return
+        topic, histories = publication.topic, self._histories
+        if topic not in histories:
+            histories[topic] = History(self.size(topic), publication.position)
+            if len(histories) > MAX_TOPICS:
+                histories.popitem(last=False)
+        histories[topic].add(publication)
+        histories.move_to_end(topic)
 
     def size(self, topic: str) -> int:
         """Return how many publications of a topic are kept; 0: it has no history."""

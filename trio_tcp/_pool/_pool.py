@@ -19,6 +19,7 @@ from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._pool._pooled import DiscardReason, Pooled
 from trio_tcp._pool._stock import Bounds, PoolStatistics, Stock
 from trio_tcp._reconnecting import (
+    DEFAULT_BACKOFF,
     Backoff,
     Connect,
     Prepare,
@@ -36,8 +37,6 @@ Out = TypeVar("Out")
 
 Check: TypeAlias = Callable[[Connection[In, Out]], Awaitable[object]]
 """An async function that raises if a connection is no good, such as a ping."""
-
-DEFAULT_BACKOFF = Backoff()
 
 
 @asynccontextmanager

@@ -7,6 +7,8 @@ from typing import Generic, TypeVar, final
 
 import trio
 
+from trio_tcp._reconnecting import copied
+
 __all__ = ["Place", "WaitingLine"]
 
 T = TypeVar("T")
@@ -92,8 +94,8 @@ class WaitingLine(Generic[T]):
         return True
 
     def fail(self, error: Exception) -> None:
-        """Send everybody away with this error."""
+        """Send everybody away with this error, each with a copy."""
         places, self._places = self._places, []
         for place in places:
-            place.error = error
+            place.error = copied(error)
             trio.lowlevel.reschedule(place.task)

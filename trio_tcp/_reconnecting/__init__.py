@@ -2,7 +2,8 @@
 
 From the bottom: how long to wait (``_backoff.py``), what is known about the server
 (``_states.py``), what users give to connect with (``_attempts.py``), and the engine
-over all three (``_reconnector.py``).
+over all three (``_reconnector.py``); and how all of them raise what it has stopped with
+(``_copied.py``).
 """
 
 from trio_tcp._reconnecting._attempts import (
@@ -14,7 +15,8 @@ from trio_tcp._reconnecting._attempts import (
     never,
     seeded,
 )
-from trio_tcp._reconnecting._backoff import Backoff
+from trio_tcp._reconnecting._backoff import DEFAULT_BACKOFF, Backoff
+from trio_tcp._reconnecting._copied import copied
 from trio_tcp._reconnecting._reconnector import Reconnector
 from trio_tcp._reconnecting._states import (
     Connecting,
@@ -26,6 +28,7 @@ from trio_tcp._reconnecting._states import (
 )
 
 __all__ = [
+    "DEFAULT_BACKOFF",
     "OUR_DOING",
     "Backoff",
     "Connect",
@@ -38,6 +41,7 @@ __all__ = [
     "Stopped",
     "Waiting",
     "check_connect",
+    "copied",
     "is_failure",
     "never",
     "seeded",

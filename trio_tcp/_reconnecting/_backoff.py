@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from random import Random
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
 from trio_tcp._validators import count, duration, factor, span
 
-__all__ = ["Backoff"]
+__all__ = ["DEFAULT_BACKOFF", "Backoff"]
 
 
 @attrs.frozen(kw_only=True)
@@ -78,3 +78,7 @@ class Backoff:
         while True:
             yield delay if self.jitter == "none" else random.uniform(0, delay)
             delay = min(self.maximum, self.factor * delay)
+
+
+DEFAULT_BACKOFF: Final = Backoff()
+"""Where a user says nothing."""

@@ -13,6 +13,8 @@ from typing import TypeAlias, TypeVar, final
 import attrs
 import trio
 
+from trio_tcp._reconnecting._copied import copied
+
 __all__ = [
     "Connecting",
     "Ready",
@@ -177,5 +179,5 @@ class _Iteration(AsyncIterator[SessionState]):
 def _check_running(state: SessionState) -> None:
     if isinstance(state, Stopped):
         if state.error is not None:
-            raise state.error
+            raise copied(state.error)
         raise trio.ClosedResourceError("this was closed on our side")

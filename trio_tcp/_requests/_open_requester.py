@@ -9,7 +9,6 @@ while it is in flight already, and order is kept.
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectionClosedError, PeerClosed
 from trio_tcp._nursery import open_quiet_nursery, ungrouped
 from trio_tcp._reconnecting import (
+    DEFAULT_BACKOFF,
     Backoff,
     Connect,
     Prepare,
@@ -28,6 +28,7 @@ from trio_tcp._reconnecting import (
     SessionState,
     StateT,
     Stopped,
+    copied,
     never,
 )
 from trio_tcp._requests._exchange import Exchange
@@ -48,7 +49,6 @@ __all__ = ["ReconnectingRequester", "open_requester"]
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-DEFAULT_BACKOFF = Backoff()
 DEFAULT_RETRY_BUDGET = RetryBudget()
 
 
@@ -213,7 +213,7 @@ class ReconnectingRequester(Generic[In, Out]):
             if isinstance(state, Stopped) and state.error is None:
                 return  # closed
             failure = error  # the other name is gone after this block
-            self._requests.refuse(lambda: _copy_of(failure))
+            self._requests.refuse(lambda: copied(failure))
             if not isinstance(state, Stopped):
                 raise
 
@@ -248,11 +248,3 @@ class ReconnectingRequester(Generic[In, Out]):
 
 def _closed_error() -> ConnectionClosedError:
     return ConnectionClosedError("this requester is closed")
-
-
-def _copy_of(error: Exception) -> Exception:
-    """Copy an error: each who raises it adds to its traceback."""
-    try:
-        return copy.copy(error)
-    except Exception:  # noqa: BLE001 - a user's, which may be like nothing else
-        return error

@@ -17,11 +17,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Generic, TypeAlias, TypeVar, final
 
-import attrs
 import trio
 
 from trio_tcp._nursery import open_quiet_nursery, ungrouped
 from trio_tcp._reconnecting import (
+    DEFAULT_BACKOFF,
     Backoff,
     Connect,
     Prepare,
@@ -30,7 +30,6 @@ from trio_tcp._reconnecting import (
     never,
 )
 from trio_tcp._requests._open_requester import (
-    DEFAULT_BACKOFF,
     DEFAULT_RETRY_BUDGET,
     ReconnectingRequester,
 )
@@ -44,7 +43,7 @@ from trio_tcp._requests._requests import (
 )
 from trio_tcp._requests._retry_budget import RetryBudget, RetryTokens
 from trio_tcp._requests._window import Correlate
-from trio_tcp._validators import whole
+from trio_tcp._validators import check_whole
 
 __all__ = ["RequesterPool", "open_requester_pool"]
 
@@ -52,11 +51,6 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 _Member: TypeAlias = tuple[ReconnectingRequester[In, Out], Requests[In, Out]]
-
-
-@attrs.frozen
-class _Size:
-    size: int = attrs.field(validator=whole(1))
 
 
 @asynccontextmanager
@@ -101,7 +95,7 @@ async def open_requester_pool(
         async with open_requester_pool(connect, size=4) as requester:
             print(await requester.request("PING"))
     """
-    _Size(size)
+    check_whole("size", size, 1)
     rules: Rules[In, Out] = Rules(
         correlate=correlate,
         is_unsolicited=None,

@@ -25,7 +25,7 @@ from trio_tcp._nursery import leaves, ungrouped
 from trio_tcp._options import Concurrency
 from trio_tcp._respond._request_errors import OnError, is_final, is_of
 
-__all__ = ["Policy", "Requests"]
+__all__ = ["ConcurrentAnswers", "Policy"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -66,8 +66,8 @@ class _Turn:
 
 
 @final
-class Requests(Generic[In, Out]):
-    """The requests of one connection, as many as are in hand.
+class ConcurrentAnswers(Generic[In, Out]):
+    """An async function that answers the requests of one connection, some at once.
 
     Args:
         function: answers one.

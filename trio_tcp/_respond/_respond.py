@@ -25,7 +25,7 @@ from trio_tcp._errors import (
 )
 from trio_tcp._options import Concurrency
 from trio_tcp._outgoing import HIGH_WATER_BYTES
-from trio_tcp._respond._concurrently import Policy, Requests
+from trio_tcp._respond._concurrently import ConcurrentAnswers, Policy
 from trio_tcp._respond._functions import is_async
 from trio_tcp._respond._request_errors import OnError, is_final, is_of
 from trio_tcp._serve_connection import Handler
@@ -194,7 +194,7 @@ def _answering_concurrently(
 ) -> Handler[Any, Any]:
     async def answer(connection: Connection[Any, Any]) -> None:
         function = bind(connection)
-        await Requests(function, connection, concurrency, policy).run()
+        await ConcurrentAnswers(function, connection, concurrency, policy).run()
 
     return answer
 

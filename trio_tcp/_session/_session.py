@@ -18,6 +18,7 @@ import trio
 from trio_tcp._connection import Connection
 from trio_tcp._nursery import is_cancellation, open_quiet_nursery
 from trio_tcp._reconnecting import (
+    DEFAULT_BACKOFF,
     Backoff,
     Connect,
     Prepare,
@@ -32,8 +33,6 @@ __all__ = ["Session", "open_session"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-DEFAULT_BACKOFF = Backoff()
 
 
 @asynccontextmanager

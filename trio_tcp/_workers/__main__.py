@@ -3,17 +3,17 @@
 It looks for modules where the supervisor's program does: the rest is its ``sys.path``.
 """
 
+import pkgutil
 import sys
 from typing import TYPE_CHECKING, cast
 
 import trio
 
 from trio_tcp._workers._harness import work
-from trio_tcp._workers._target import load
 
 if TYPE_CHECKING:
     from trio_tcp._workers._harness import ServeListeners
 
 if __name__ == "__main__":
     target, *sys.path[:] = sys.argv[1:]
-    trio.run(work, cast("ServeListeners", load(target)))
+    trio.run(work, cast("ServeListeners", pkgutil.resolve_name(target)))

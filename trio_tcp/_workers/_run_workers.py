@@ -5,21 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from itertools import chain
-from typing import Final
 
 import trio
 
 from trio_tcp._events import Observer
 from trio_tcp._listen import open_tcp_listeners
 from trio_tcp._log_events import log_events
+from trio_tcp._validators import check_whole
 from trio_tcp._workers._own_sockets import SPREADS, open_own_listeners
-from trio_tcp._workers._supervision import Supervision
+from trio_tcp._workers._supervision import DEFAULT_SUPERVISION, Supervision
 from trio_tcp._workers._supervisor import Supervisor
 from trio_tcp._workers._target import check_target
 
 __all__ = ["run_workers", "serve_with_workers"]
-
-DEFAULT_SUPERVISION: Final = Supervision()
 
 
 def run_workers(
@@ -97,6 +95,7 @@ def run_workers(
         )
 
     check_target(serve)
+    check_whole("workers", workers, 1)
     trio.run(main)
 
 

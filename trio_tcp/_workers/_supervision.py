@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from trio_tcp._reconnecting import Backoff
 from trio_tcp._validators import duration
 
-__all__ = ["Supervision"]
+__all__ = ["DEFAULT_SUPERVISION", "Supervision"]
 
 
 @attrs.frozen(kw_only=True)
@@ -31,3 +33,7 @@ class Supervision:
     restart: Backoff = attrs.field(
         default=Backoff(max_attempts=5), validator=attrs.validators.instance_of(Backoff)
     )
+
+
+DEFAULT_SUPERVISION: Final = Supervision()
+"""Where a user says nothing."""

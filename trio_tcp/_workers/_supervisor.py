@@ -21,6 +21,7 @@ from trio_tcp._listen import address_of
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import ungrouped
 from trio_tcp._systemd import notify_systemd, reloading
+from trio_tcp._validators import check_whole
 from trio_tcp._workers._events import (
     ReloadFailed,
     ReloadFinished,
@@ -32,14 +33,12 @@ from trio_tcp._workers._events import (
 )
 from trio_tcp._workers._generation import Generation
 from trio_tcp._workers._process import Plan, WorkerProcess
-from trio_tcp._workers._supervision import Supervision
+from trio_tcp._workers._supervision import DEFAULT_SUPERVISION, Supervision
 
 __all__ = ["Supervisor"]
 
 ANSWER_SECONDS: Final = 2.0
 """How long to wait for a worker's answer. Prometheus gives a scrape 10 seconds."""
-
-DEFAULT_SUPERVISION: Final = Supervision()
 
 
 @final
@@ -77,8 +76,7 @@ class Supervisor:
     ) -> None:
         if sys.platform == "win32":
             raise RuntimeError("several workers need a system that hands sockets down")
-        if workers < 1:
-            raise ValueError(f"workers must be at least 1, not {workers}")
+        check_whole("workers", workers, 1)
         if own_listeners and len(own_listeners) != workers:
             raise ValueError(f"{len(own_listeners)} own_listeners, {workers} workers")
         self._plan = Plan(

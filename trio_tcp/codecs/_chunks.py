@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, final
 import attrs
 
 from trio_tcp._errors import EncodeError, MessageTooLargeError
+from trio_tcp._validators import whole
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
-from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES, positive
+from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
     from trio_tcp.codecs._buffer import Buffer
@@ -35,7 +36,7 @@ class Chunks:
     """
 
     max_bytes: int = attrs.field(
-        default=DEFAULT_MAX_FRAME_BYTES, validator=positive, kw_only=True
+        default=DEFAULT_MAX_FRAME_BYTES, validator=whole(1), kw_only=True
     )
 
     def encode(self, message: bytes, /) -> bytes:

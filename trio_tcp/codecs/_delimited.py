@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, final
 import attrs
 
 from trio_tcp._errors import EncodeError, FrameTooLargeError, MessageTooLargeError
+from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_BYTES, BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
-from trio_tcp.codecs._limits import DEFAULT_MAX_LINE_BYTES, positive
+from trio_tcp.codecs._limits import DEFAULT_MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,7 @@ class Delimited:
             _decidable,
         ]
     )
-    max_bytes: int = attrs.field(validator=positive)
+    max_bytes: int = attrs.field(validator=whole(1))
     _pattern: re.Pattern[bytes] | None = attrs.field(init=False, repr=False, eq=False)
     _window_bytes: int = attrs.field(init=False, repr=False, eq=False)
 

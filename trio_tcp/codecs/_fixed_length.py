@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, final
 import attrs
 
 from trio_tcp._errors import EncodeError
+from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
 from trio_tcp.codecs._large_codec import Extent
-from trio_tcp.codecs._limits import positive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ class FixedLength:
         assert records.encode(b"\x00\x00\x01\x17") == b"\x00\x00\x01\x17"
     """
 
-    size: int = attrs.field(validator=positive)
+    size: int = attrs.field(validator=whole(1))
 
     def encode(self, message: bytes, /) -> bytes:
         """Return the message as it is.

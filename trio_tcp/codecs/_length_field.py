@@ -21,11 +21,12 @@ from trio_tcp._errors import (
     InvalidFrameError,
     MessageTooLargeError,
 )
+from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
 from trio_tcp.codecs._integers import READ, ByteOrder, IntegerSize, layout
 from trio_tcp.codecs._large_codec import Extent
-from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES, not_negative, positive
+from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +91,7 @@ class LengthField:
         assert bare.encode(b"payload") == b"\xaa\x55\0\0\x07payload\0"
     """
 
-    offset: int = attrs.field(default=0, validator=not_negative, kw_only=True)
+    offset: int = attrs.field(default=0, validator=whole(0), kw_only=True)
     size: IntegerSize = attrs.field(
         default=4, validator=attrs.validators.in_((1, 2, 3, 4, 8)), kw_only=True
     )
@@ -98,14 +99,12 @@ class LengthField:
         default="big", validator=attrs.validators.in_(("big", "little")), kw_only=True
     )
     adjustment: int = attrs.field(default=0, validator=is_int, kw_only=True)
-    strip_header: int = attrs.field(default=0, validator=not_negative, kw_only=True)
-    strip_trailer: int = attrs.field(default=0, validator=not_negative, kw_only=True)
+    strip_header: int = attrs.field(default=0, validator=whole(0), kw_only=True)
+    strip_trailer: int = attrs.field(default=0, validator=whole(0), kw_only=True)
     magic: bytes = attrs.field(default=b"", validator=is_bytes, kw_only=True)
-    max_garbage_bytes: int = attrs.field(
-        default=0, validator=not_negative, kw_only=True
-    )
+    max_garbage_bytes: int = attrs.field(default=0, validator=whole(0), kw_only=True)
     max_bytes: int = attrs.field(
-        default=DEFAULT_MAX_FRAME_BYTES, validator=positive, kw_only=True
+        default=DEFAULT_MAX_FRAME_BYTES, validator=whole(1), kw_only=True
     )
 
     header_bytes: int = attrs.field(init=False, repr=False, eq=False)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, final
 import attrs
 
 from trio_tcp._errors import FrameTooLargeError, MessageTooLargeError
+from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
 from trio_tcp.codecs._integers import READ, ByteOrder, IntegerSize, layout
 from trio_tcp.codecs._large_codec import Extent
-from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES, positive
+from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ class LengthPrefixed:
         default="big", validator=attrs.validators.in_(("big", "little")), kw_only=True
     )
     max_bytes: int = attrs.field(
-        default=DEFAULT_MAX_FRAME_BYTES, validator=positive, kw_only=True
+        default=DEFAULT_MAX_FRAME_BYTES, validator=whole(1), kw_only=True
     )
     _layout: str = attrs.field(init=False, repr=False, eq=False)
     _largest: int = attrs.field(init=False, repr=False, eq=False)

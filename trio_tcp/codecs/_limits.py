@@ -6,17 +6,9 @@ line, must not be able to fill the memory of a server.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    import attrs
-
-__all__ = [
-    "DEFAULT_MAX_FRAME_BYTES",
-    "DEFAULT_MAX_LINE_BYTES",
-    "not_negative",
-    "positive",
-]
+__all__ = ["DEFAULT_MAX_FRAME_BYTES", "DEFAULT_MAX_LINE_BYTES"]
 
 DEFAULT_MAX_FRAME_BYTES: Final = 1 << 20
 """1 MiB for framings that announce a length. Peers: tokio-util 8 MiB, Twisted's
@@ -26,21 +18,3 @@ enough that a thousand hostile clients cannot claim more than 1 GiB."""
 DEFAULT_MAX_LINE_BYTES: Final = 64 << 10
 """64 KiB for framings that search for a delimiter, as asyncio and EasyNetwork have it;
 Twisted's LineReceiver allows 16 KiB, tokio-util by default any length."""
-
-
-def positive(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """Check that an option is a whole number of at least one."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(
-            f"{attribute.name} must be an int of at least 1, not {value!r}"
-        )
-
-
-def not_negative(
-    _instance: object, attribute: attrs.Attribute[Any], value: object
-) -> None:
-    """Check that an option is a whole number of at least zero."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(
-            f"{attribute.name} must be an int of at least 0, not {value!r}"
-        )

@@ -22,9 +22,10 @@ from trio_tcp._errors import (
     MalformedMessageError,
     MessageTooLargeError,
 )
+from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_BYTES, BATCH_MESSAGES, DecodeBatch
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
-from trio_tcp.codecs._limits import DEFAULT_MAX_LINE_BYTES, positive
+from trio_tcp.codecs._limits import DEFAULT_MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +106,7 @@ class Lines:
     )
     allow_unterminated: bool = attrs.field(default=False, kw_only=True)
     max_bytes: int = attrs.field(
-        default=DEFAULT_MAX_LINE_BYTES, validator=positive, kw_only=True
+        default=DEFAULT_MAX_LINE_BYTES, validator=whole(1), kw_only=True
     )
     _line_end: bytes = attrs.field(init=False, repr=False, eq=False)
     _is_exact: bool = attrs.field(init=False, repr=False, eq=False)

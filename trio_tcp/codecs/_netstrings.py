@@ -16,9 +16,10 @@ from trio_tcp._errors import (
     InvalidFrameError,
     MessageTooLargeError,
 )
+from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
-from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES, positive
+from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ class Netstrings:
     """
 
     max_bytes: int = attrs.field(
-        default=DEFAULT_MAX_FRAME_BYTES, validator=positive, kw_only=True
+        default=DEFAULT_MAX_FRAME_BYTES, validator=whole(1), kw_only=True
     )
 
     def encode(self, message: bytes, /) -> bytes:

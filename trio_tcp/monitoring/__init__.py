@@ -11,8 +11,7 @@ asked (``_servers.py``), from clients (``_clients.py``), and from functions that
 timed (``_timings.py``). ``_metrics.py`` puts them together.
 
 How they get out: ``_exposition.py`` is the text that Prometheus reads, of one process
-or of several; ``_http.py`` is HTTP by h11, ``_status.py`` the pages; ``_source.py`` is
-what they ask.
+or of several; ``_status.py`` has the pages, and ``_source.py`` is what they ask.
 """
 
 import importlib as _importlib

@@ -15,12 +15,12 @@ from typing import Final, final
 import trio
 
 from trio_tcp._events import Observer
+from trio_tcp._http import Reply, Request, converse
 from trio_tcp._log_events import log_events
 from trio_tcp._options import Limits, Timeouts
 from trio_tcp._serve import serve_tcp
 from trio_tcp._server import Server
 from trio_tcp.codecs import Chunks
-from trio_tcp.monitoring._http import Page, Request, converse
 from trio_tcp.monitoring._source import StatusSource
 
 __all__ = ["serve_status"]
@@ -102,32 +102,34 @@ class _Pages:
         self._source = source
         self._scraping = trio.Lock()
         self._next_scrape = -float("inf")
-        self._pages: dict[str, Callable[[Request], Awaitable[Page]]] = {
+        self._pages: dict[str, Callable[[Request], Awaitable[Reply]]] = {
             "/metrics": self._metrics,
             "/live": self._live,
             "/ready": self._ready,
         }
 
-    async def answer(self, request: Request) -> Page:
+    async def answer(self, request: Request) -> Reply:
         """Answer one request."""
         page = self._pages.get(request.path)
         if page is None:
-            return Page.error(HTTPStatus.NOT_FOUND)
+            return Reply.error(HTTPStatus.NOT_FOUND)
         if request.method not in ("GET", "HEAD"):
-            return Page.error(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"})
+            return Reply.error(
+                HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET, HEAD"}
+            )
         return await page(request)
 
-    async def _metrics(self, request: Request) -> Page:
+    async def _metrics(self, request: Request) -> Reply:
         async with self._scraping:
             await trio.sleep_until(self._next_scrape)
-            exposition = await self._source.expose(request.accept)
+            exposition = await self._source.expose(request.headers.get("accept", ""))
             self._next_scrape = trio.current_time() + SCRAPE_SECONDS
-        return Page(HTTPStatus.OK, exposition.text, exposition.content_type)
+        return Reply(HTTPStatus.OK, exposition.text, exposition.content_type)
 
-    async def _live(self, _: Request) -> Page:
-        return Page.json(HTTPStatus.OK, {"live": True, "reason": "it answers"})
+    async def _live(self, _: Request) -> Reply:
+        return Reply.json(HTTPStatus.OK, {"live": True, "reason": "it answers"})
 
-    async def _ready(self, _: Request) -> Page:
+    async def _ready(self, _: Request) -> Reply:
         now = self._source.readiness()
         status = HTTPStatus.OK if now.is_ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return Page.json(status, {"ready": now.is_ready, "reason": now.reason})
+        return Reply.json(status, {"ready": now.is_ready, "reason": now.reason})

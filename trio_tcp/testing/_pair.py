@@ -12,7 +12,7 @@ from trio_tcp._connection import Connection
 from trio_tcp._events import Observer
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import open_quiet_nursery
-from trio_tcp._options import Limits, Timeouts
+from trio_tcp._options import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from trio_tcp._serve import serve_listeners
 from trio_tcp._serve_connection import Handler
 from trio_tcp._server import Server
@@ -26,9 +26,6 @@ from trio_tcp.testing._memory import (
 __all__ = ["MemoryServer", "connection_pair", "serve_in_memory"]
 
 Message = TypeVar("Message")
-
-DEFAULT_TIMEOUTS = Timeouts()
-DEFAULT_LIMITS = Limits()
 
 
 @asynccontextmanager

@@ -88,5 +88,5 @@ def test_the_limit_of_descriptors_is_raised_when_that_is_needed() -> None:
 
 def test_too_many_connections_are_refused_before_anything_happens() -> None:
     said = in_a_process_with_limits(80, 300, "-c", "300")
-    assert said.startswith("2 80\n")
+    assert said.startswith("2 ")
     assert "300 connections need 364 descriptors" in " ".join(said.split())

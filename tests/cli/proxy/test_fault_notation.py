@@ -77,7 +77,7 @@ def test_words_may_stand_apart(text: str) -> None:
         ("latency:seconds=soon", "'soon' is no number"),
         ("latency:seconds=-1", "zero or more"),
         ("latency:seconds=nan", "seconds must be"),
-        ("slice:0", "one or more"),
+        ("slice:0", "1 or more"),
         ("slice-at:3+x", "'x' is no number"),
         ("cut", "must be given"),
         ("cut:after_bytes=1,silently=yes", "true or false, not 'yes'"),

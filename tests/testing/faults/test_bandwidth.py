@@ -41,5 +41,7 @@ async def test_connections_share_that_of_a_link(net: VirtualNetwork) -> None:
 
 
 def test_it_must_be_above_zero() -> None:
-    with pytest.raises(ValueError, match="bytes_per_second must be above zero"):
+    with pytest.raises(
+        ValueError, match=r"bytes_per_second must be a number .*above zero"
+    ):
         faults.Bandwidth(0)

@@ -126,5 +126,5 @@ def test_it_must_be_cut_after_something() -> None:
         faults.Cut()
     with pytest.raises(ValueError, match="after_bytes must be a number of bytes"):
         faults.Cut(after_bytes=0.5)
-    with pytest.raises(ValueError, match="after_seconds must be seconds"):
+    with pytest.raises(ValueError, match="after_seconds must be a number of seconds"):
         faults.Cut(after_seconds=-1)

@@ -49,7 +49,7 @@ async def test_what_travels_when_it_ends_stays_ahead(net: VirtualNetwork) -> Non
 
 @pytest.mark.parametrize("seconds", [-1, math.nan])
 def test_it_must_be_seconds(seconds: float) -> None:
-    with pytest.raises(ValueError, match="seconds must be seconds"):
+    with pytest.raises(ValueError, match="seconds must be a number of seconds"):
         faults.Latency(seconds)
-    with pytest.raises(ValueError, match="jitter must be seconds"):
+    with pytest.raises(ValueError, match="jitter must be a number of seconds"):
         faults.Latency(0, jitter=seconds)

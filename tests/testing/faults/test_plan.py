@@ -113,7 +113,7 @@ def test_a_swizzle_stops_some_one_by_one_and_lets_them_return() -> None:
 
 @pytest.mark.parametrize("seconds", [-1, float("nan")])
 def test_times_must_be_seconds(seconds: float) -> None:
-    with pytest.raises(ValueError, match="at must be seconds"):
+    with pytest.raises(ValueError, match="at must be a number of seconds"):
         faults.Step(at=seconds, fault=faults.Hold())
-    with pytest.raises(ValueError, match="seconds must be seconds"):
+    with pytest.raises(ValueError, match="seconds must be a number of seconds"):
         faults.Step(at=1, seconds=seconds, fault=faults.Hold())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 from typing import Final
 
 import click
+
+from trio_tcp.cli._descriptors import make_room
 
 __all__ = ["allow_descriptors"]
 
@@ -14,18 +15,15 @@ OTHERS: Final = 64
 
 
 def allow_descriptors(connections: int) -> None:
-    """Raise the soft limit of this process if so many connections need that.
+    """Raise the limit of this process if so many connections need that.
 
     Raises:
-        click.UsageError: the hard limit is too low; nothing has happened.
+        click.UsageError: it cannot be raised so far.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = connections + OTHERS
-    if soft == resource.RLIM_INFINITY or needed <= soft:
-        return
-    if hard != resource.RLIM_INFINITY and needed > hard:
+    count = make_room(needed)
+    if count < needed:
         raise click.UsageError(
             f"{connections} connections need {needed} descriptors, and a process may "
-            f"have {hard} (ulimit -Hn): use more --processes, or raise the limit."
+            f"have {count:.0f} (ulimit -Hn): use more --processes, or raise the limit."
         )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

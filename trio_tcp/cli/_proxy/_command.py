@@ -1,4 +1,4 @@
-"""What the command line takes."""
+"""The options of ``trio-tcp proxy``."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ import trio
 
 import trio_tcp
 from trio_tcp import codecs
+from trio_tcp._http import Reply, Request, converse
 from trio_tcp.cli._proxy._desk import Desk
-from trio_tcp.cli._proxy._http import Reply, Request, converse
 from trio_tcp.cli._proxy._notation import NUMBER, parse_fault
 
 __all__ = ["answer", "serve_control"]
@@ -54,7 +54,7 @@ async def serve_control(
         OSError: it cannot listen there.
     """
     await trio_tcp.serve_tcp(
-        partial(converse, partial(answer, desk)),
+        partial(converse, partial(answer, desk), trio_tcp.log_events),
         port,
         host=host,
         codec=codecs.Chunks(),
@@ -64,7 +64,7 @@ async def serve_control(
     )
 
 
-def answer(desk: Desk, request: Request) -> Reply:
+async def answer(desk: Desk, request: Request) -> Reply:
     """Answer one request."""
     if "origin" in request.headers:
         return Reply.error(HTTPStatus.FORBIDDEN, "this is not for pages in browsers")
@@ -81,17 +81,18 @@ def answer(desk: Desk, request: Request) -> Reply:
     if act is None:
         allowed = {"Allow": ", ".join(methods)}
         return Reply.error(HTTPStatus.METHOD_NOT_ALLOWED, headers=allowed)
+    body = await request.read_body()
     try:
-        return act(desk, request, number)
+        return act(desk, body, number)
     except LookupError as error:
         return Reply.error(HTTPStatus.NOT_FOUND, str(error.args[0]))
     except (ValueError, TypeError) as error:
         return Reply.error(HTTPStatus.BAD_REQUEST, str(error))
 
 
-def _get_faults(desk: Desk, _: Request, __: int) -> Reply:
+def _get_faults(desk: Desk, _: bytes, __: int) -> Reply:
     found = [_fault(desk, number) for number in desk.faults]
-    return Reply(HTTPStatus.OK, {"faults": found})
+    return Reply.json(HTTPStatus.OK, {"faults": found})
 
 
 def _fault(desk: Desk, number: int) -> dict[str, object]:
@@ -99,9 +100,9 @@ def _fault(desk: Desk, number: int) -> dict[str, object]:
     return {"id": number, "fault": what, "place": place}
 
 
-def _post_fault(desk: Desk, request: Request, _: int) -> Reply:
+def _post_fault(desk: Desk, body: bytes, _: int) -> Reply:
     try:
-        content: object = json.loads(request.body)
+        content: object = json.loads(body)
     except (ValueError, RecursionError) as error:  # of JSON, of UTF-8; too deep
         raise ValueError(f"the body is no JSON: {error}") from error
     fields = cast("dict[str, object]", content) if isinstance(content, dict) else {}
@@ -112,21 +113,23 @@ def _post_fault(desk: Desk, request: Request, _: int) -> Reply:
     number = desk.add(parsed)
     headers = {"Location": f"/faults/{number}"}
     if number not in desk.faults:  # a reset, which is over
-        return Reply(HTTPStatus.OK, {"id": None, "fault": text, "place": parsed.place})
-    return Reply(HTTPStatus.CREATED, _fault(desk, number), headers)
+        return Reply.json(
+            HTTPStatus.OK, {"id": None, "fault": text, "place": parsed.place}
+        )
+    return Reply.json(HTTPStatus.CREATED, _fault(desk, number), headers)
 
 
-def _delete_faults(desk: Desk, _: Request, __: int) -> Reply:
+def _delete_faults(desk: Desk, _: bytes, __: int) -> Reply:
     desk.end_all()
     return Reply(HTTPStatus.NO_CONTENT)
 
 
-def _delete_fault(desk: Desk, _: Request, number: int) -> Reply:
+def _delete_fault(desk: Desk, _: bytes, number: int) -> Reply:
     desk.end(number)
     return Reply(HTTPStatus.NO_CONTENT)
 
 
-def _get_connections(desk: Desk, _: Request, __: int) -> Reply:
+def _get_connections(desk: Desk, _: bytes, __: int) -> Reply:
     found = [
         {
             "id": number,
@@ -139,15 +142,15 @@ def _get_connections(desk: Desk, _: Request, __: int) -> Reply:
         }
         for number, each in desk.proxy.connections.items()
     ]
-    return Reply(HTTPStatus.OK, {"connections": found})
+    return Reply.json(HTTPStatus.OK, {"connections": found})
 
 
-def _reset_connection(desk: Desk, _: Request, number: int) -> Reply:
+def _reset_connection(desk: Desk, _: bytes, number: int) -> Reply:
     desk.reset(number)
     return Reply(HTTPStatus.NO_CONTENT)
 
 
-_Act: TypeAlias = Callable[[Desk, Request, int], Reply]
+_Act: TypeAlias = Callable[[Desk, bytes, int], Reply]
 
 ROUTES: Final[dict[str, dict[str, _Act]]] = {
     "faults": {"GET": _get_faults, "POST": _post_fault, "DELETE": _delete_faults},
@@ -155,4 +158,4 @@ ROUTES: Final[dict[str, dict[str, _Act]]] = {
     "connections": {"GET": _get_connections},
     "connections/ID/reset": {"POST": _reset_connection},
 }
-"""What there is, by path and by method."""
+"""What there is, by path and by method; each takes the body, and the ID of the path."""

@@ -75,7 +75,8 @@ async def run(order: Order) -> None:
     """Run a proxy until SIGINT, SIGTERM or ``quit``.
 
     Raises:
-        OSError: it cannot listen, or cannot write the trace.
+        click.ClickException: it cannot listen.
+        OSError: nor for control, or it cannot write the trace.
     """
     trace_bytes = 0 if order.trace is None else order.trace_bytes
     with ungrouped():

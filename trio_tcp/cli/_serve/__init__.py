@@ -7,7 +7,7 @@ From what the user has set to a running server::
     _service          or in one process; or is one of the workers
     _status           what it tells over HTTP
     _reloading        what SIGHUP changes
-    _listening        opens the sockets
+    _listening        opens sockets for workers
     _descriptors      as many as connections may need
     _log              where the log goes
     _structure        the settings make sense: a configuration; or what is wrong

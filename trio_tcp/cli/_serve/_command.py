@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-import logging
 
 import click
 import trio
 
 from trio_tcp import WorkersFailedError
+from trio_tcp._events import LOGGER
 from trio_tcp._workers import is_worker
 from trio_tcp.cli._serve._configuration import Configuration
-from trio_tcp.cli._serve._descriptors import make_room
+from trio_tcp.cli._serve._descriptors import make_room_for
 from trio_tcp.cli._serve._log import start_log
 from trio_tcp.cli._serve._options import given_options, service_options
 from trio_tcp.cli._serve._reloading import Reloading
@@ -21,8 +21,6 @@ from trio_tcp.cli._serve._structure import configure
 from trio_tcp.cli._serve._supervised import supervise
 
 __all__ = ["command"]
-
-LOGGER = logging.getLogger("trio_tcp")
 
 
 @click.command("serve", short_help="Serve a handler of yours.")
@@ -53,7 +51,7 @@ def command(
         return 0
     start_log(configuration.log)
     if not is_worker():
-        few = make_room(configuration.limits.max_connections)
+        few = make_room_for(configuration.limits.max_connections)
         for warning in [*warnings_about(configuration), *filter(None, [few])]:
             LOGGER.warning("%s", warning)
     run(configuration, Reloading(settings, read))

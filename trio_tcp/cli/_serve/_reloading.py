@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Final, final
 
 import click
 
 from trio_tcp import Server
+from trio_tcp._events import LOGGER
 from trio_tcp._systemd import notify_systemd, reloading
 from trio_tcp.cli._serve._problems import ConfigurationError, WrongValueError
 from trio_tcp.cli._serve._settings import Settings
 from trio_tcp.cli._serve._structure import configure
 
 __all__ = ["Reloading"]
-
-LOGGER = logging.getLogger("trio_tcp")
 
 CHANGED_HERE: Final = frozenset({"limits", "tls"})
 """Keys of the file that a server takes while it runs."""
@@ -53,7 +51,7 @@ class Reloading:
                 server.tls = configuration.tls.context()
         except (ConfigurationError, WrongValueError) as error:
             for line in str(error).splitlines():
-                LOGGER.error("not reloaded: %s", line)  # noqa: TRY400 - a user's mistake
+                LOGGER.error("not reloaded: %s", line)
             return
         server.limits = configuration.limits
         LOGGER.info("reloaded: limits and certificates")

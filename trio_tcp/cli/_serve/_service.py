@@ -14,8 +14,8 @@ from trio_tcp import Observer, Server
 from trio_tcp._nursery import ungrouped
 from trio_tcp._until_signalled import Serve, start_as_last
 from trio_tcp._workers import work
+from trio_tcp.cli._listening import open_listeners
 from trio_tcp.cli._serve._configuration import Configuration
-from trio_tcp.cli._serve._listening import open_listeners
 from trio_tcp.cli._serve._log import log_without_addresses
 from trio_tcp.cli._serve._reloading import Reloading
 

@@ -5,7 +5,6 @@ Imported only where it is asked for, as it needs the extra ``monitoring``.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,15 +13,14 @@ from typing import Final, final
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from trio_tcp import Server, monitoring
+from trio_tcp._events import LOGGER
 from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._workers import Answers, Supervisor
+from trio_tcp.cli._listening import cannot_listen
 from trio_tcp.cli._parameters import HostAddress
-from trio_tcp.cli._serve._listening import cannot_listen
 from trio_tcp.cli._serve._log import log_without_addresses
 
 __all__ = ["ANSWERS", "WorkersStatus", "open_status"]
-
-LOGGER = logging.getLogger("trio_tcp")
 
 METRICS: Final = "metrics"
 """The question for the figures of a worker."""

@@ -6,9 +6,10 @@ import sys
 
 from trio_tcp import Event, log_events
 from trio_tcp._workers import SPREADS, ReloadStarted, Supervisor, WorkersEvent
+from trio_tcp.cli._listening import open_listeners
 from trio_tcp.cli._parameters import HostAddress
 from trio_tcp.cli._serve._configuration import Configuration
-from trio_tcp.cli._serve._listening import open_listeners, open_own
+from trio_tcp.cli._serve._listening import open_own
 from trio_tcp.cli._serve._reloading import Reloading
 
 __all__ = ["supervise"]

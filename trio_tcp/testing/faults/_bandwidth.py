@@ -1,4 +1,4 @@
-"""A narrower way."""
+"""Little bandwidth: what is sent faster waits its turn."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Final, final
 
 import attrs
 
+from trio_tcp._validators import rate
 from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
-from trio_tcp.testing.network._checks import is_above_zero
 from trio_tcp.testing.traces import Segment
 
 __all__ = ["Bandwidth"]
@@ -28,7 +28,7 @@ class Bandwidth:
         bytes_per_second: How fast it goes, headers included.
     """
 
-    bytes_per_second: float = attrs.field(validator=is_above_zero)
+    bytes_per_second: float = attrs.field(validator=rate)
 
     def __str__(self) -> str:
         return as_written(self)

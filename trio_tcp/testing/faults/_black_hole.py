@@ -1,4 +1,4 @@
-"""Segments that are lost without a word."""
+"""Segments that are dropped, of which nobody is told, as by a firewall."""
 
 from __future__ import annotations
 

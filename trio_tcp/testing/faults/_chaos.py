@@ -9,6 +9,7 @@ from typing import Final, TypeAlias, final
 
 import attrs
 
+from trio_tcp._validators import duration, share, span
 from trio_tcp.testing.faults._bandwidth import Bandwidth
 from trio_tcp.testing.faults._black_hole import BlackHole
 from trio_tcp.testing.faults._coalesce import Coalesce
@@ -31,7 +32,6 @@ from trio_tcp.testing.faults._slice_at import SliceAt
 from trio_tcp.testing.faults._stall import Stall
 from trio_tcp.testing.faults._swizzle import swizzle
 from trio_tcp.testing.network import Fault, Host, Target, VirtualNetwork
-from trio_tcp.testing.network._checks import is_above_zero, is_seconds, is_share
 
 __all__ = ["BREAKING", "DELAYING", "Chaos", "Draw"]
 
@@ -108,13 +108,13 @@ class Chaos:
         validator=attrs.validators.min_len(1),
     )
     on: tuple[Target, ...] = attrs.field(default=(), converter=_as_targets)
-    seconds: float = attrs.field(default=30.0, validator=is_above_zero)
-    quiet: float = attrs.field(default=60.0, validator=is_seconds)
-    shortest: float = attrs.field(default=0.1, validator=is_seconds)
-    longest: float = attrs.field(default=5.0, validator=is_seconds)
-    pause: float = attrs.field(default=1.0, validator=is_above_zero)
+    seconds: float = attrs.field(default=30.0, validator=span)
+    quiet: float = attrs.field(default=60.0, validator=duration)
+    shortest: float = attrs.field(default=0.1, validator=duration)
+    longest: float = attrs.field(default=5.0, validator=duration)
+    pause: float = attrs.field(default=1.0, validator=span)
     one_by_one: bool = False
-    swizzles: float = attrs.field(default=0.1, validator=is_share)
+    swizzles: float = attrs.field(default=0.1, validator=share)
 
     def __attrs_post_init__(self) -> None:
         if not self.shortest <= self.longest <= self.seconds:

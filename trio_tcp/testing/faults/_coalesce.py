@@ -1,4 +1,4 @@
-"""Segments that arrive together."""
+"""Segments that arrive together, so that one read gives several."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import final
 
 import attrs
 
+from trio_tcp._validators import span
 from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
-from trio_tcp.testing.network._checks import is_above_zero
 from trio_tcp.testing.traces import Segment
 
 __all__ = ["Coalesce"]
@@ -25,7 +25,7 @@ class Coalesce:
         seconds: How far apart arrivals are. They are at multiples of it on the clock.
     """
 
-    seconds: float = attrs.field(validator=is_above_zero)
+    seconds: float = attrs.field(validator=span)
 
     def __str__(self) -> str:
         return as_written(self)

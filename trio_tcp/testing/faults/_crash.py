@@ -1,4 +1,4 @@
-"""A host without power."""
+"""A host that loses its power: its programs end, and its peers are not told."""
 
 from __future__ import annotations
 

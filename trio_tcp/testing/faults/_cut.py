@@ -9,10 +9,10 @@ from typing import final
 
 import attrs
 
+from trio_tcp._validators import duration
 from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.faults._covered import connections
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
-from trio_tcp.testing.network._checks import is_seconds
 from trio_tcp.testing.network._sending import MASK
 from trio_tcp.testing.traces import Endpoint, Flag, Segment
 
@@ -48,7 +48,7 @@ class Cut:
     """
 
     after_bytes: float = attrs.field(default=math.inf, validator=_is_whole)
-    after_seconds: float = attrs.field(default=math.inf, validator=is_seconds)
+    after_seconds: float = attrs.field(default=math.inf, validator=duration)
     silently: bool = False
 
     def __attrs_post_init__(self) -> None:

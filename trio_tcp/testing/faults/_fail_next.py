@@ -1,4 +1,4 @@
-"""A few attempts that fail, and then none."""
+"""The next connections, a few, that fail; those after them work."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final, Literal, TypeAlias, final, get_args
 
 import attrs
 
+from trio_tcp._validators import whole
 from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.faults._covered import is_first_of_connection
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
-from trio_tcp.testing.network._checks import is_count
 from trio_tcp.testing.traces import Endpoint, Flag, Segment
 
 __all__ = ["FailNext"]
@@ -34,7 +34,7 @@ class FailNext:
             reset at once.
     """
 
-    count: int = attrs.field(default=1, validator=is_count)
+    count: int = attrs.field(default=1, validator=whole(1))
     error: Failure = attrs.field(
         default="refused", kw_only=True, validator=attrs.validators.in_(FAILURES)
     )

@@ -1,4 +1,4 @@
-"""Connections that wait for a busy server."""
+"""New connections that wait, as where the backlog of a server is full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Segments that wait."""
+"""Segments that are held back, and let go in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A longer way."""
+"""Latency and jitter: segments that travel longer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import final
 
 import attrs
 
+from trio_tcp._validators import duration
 from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
-from trio_tcp.testing.network._checks import is_seconds
 from trio_tcp.testing.traces import Segment
 
 __all__ = ["Latency"]
@@ -29,8 +29,8 @@ class Latency:
         jitter: Up to how many seconds more, drawn anew for each segment.
     """
 
-    seconds: float = attrs.field(validator=is_seconds)
-    jitter: float = attrs.field(default=0.0, kw_only=True, validator=is_seconds)
+    seconds: float = attrs.field(validator=duration)
+    jitter: float = attrs.field(default=0.0, kw_only=True, validator=duration)
 
     def __str__(self) -> str:
         return as_written(self)

@@ -1,4 +1,4 @@
-"""Segments that are lost, and sent again."""
+"""Packet loss: segments that are lost on the way, and sent again."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import final
 
 import attrs
 
+from trio_tcp._validators import share
 from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.network import Passage, Target, VirtualNetwork
-from trio_tcp.testing.network._checks import is_share
 from trio_tcp.testing.network._loss_delay import draw_loss_delay
 from trio_tcp.testing.traces import Segment
 
@@ -31,7 +31,7 @@ class Loss:
         share: Which share, from 0 up to but without 1.
     """
 
-    share: float = attrs.field(validator=is_share)
+    share: float = attrs.field(validator=share)
 
     def __str__(self) -> str:
         return as_written(self)

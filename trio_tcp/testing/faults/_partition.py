@@ -1,4 +1,4 @@
-"""Hosts that do not hear each other."""
+"""A network partition: groups of hosts that do not hear each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A host that stands still."""
+"""A host that stands still, as a virtual machine that is moved."""
 
 from __future__ import annotations
 

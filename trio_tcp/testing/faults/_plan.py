@@ -10,8 +10,8 @@ import attrs
 import trio
 
 from trio_tcp._nursery import open_quiet_nursery
+from trio_tcp._validators import duration
 from trio_tcp.testing.network import Fault, Injection, Target, VirtualNetwork
-from trio_tcp.testing.network._checks import is_seconds
 
 __all__ = ["Plan", "Step"]
 
@@ -29,8 +29,8 @@ class Step:
         on: What it is in force on; None means everything.
     """
 
-    at: float = attrs.field(validator=is_seconds)
-    seconds: float = attrs.field(default=0.0, validator=is_seconds)
+    at: float = attrs.field(validator=duration)
+    seconds: float = attrs.field(default=0.0, validator=duration)
     fault: Fault
     on: Target | None = None
 

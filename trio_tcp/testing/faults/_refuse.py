@@ -1,4 +1,4 @@
-"""Connections that nobody takes."""
+"""New connections that are refused: ECONNREFUSED."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections that break now."""
+"""Open connections that are reset at once."""
 
 from __future__ import annotations
 

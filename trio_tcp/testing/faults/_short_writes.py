@@ -1,4 +1,4 @@
-"""Writes that take few bytes."""
+"""Short writes: each takes a few bytes at most."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import final
 
 import attrs
 
+from trio_tcp._validators import whole
 from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.network import Target, TcpEnd, VirtualNetwork
-from trio_tcp.testing.network._checks import is_count
 
 __all__ = ["ShortWrites"]
 
@@ -24,7 +24,7 @@ class ShortWrites:
         size: How many bytes at most.
     """
 
-    size: int = attrs.field(default=1, validator=is_count)
+    size: int = attrs.field(default=1, validator=whole(1))
 
     def __str__(self) -> str:
         return as_written(self)

@@ -1,4 +1,4 @@
-"""Reads that give few bytes."""
+"""Short reads: each gives a few bytes at most."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import final
 
 import attrs
 
+from trio_tcp._validators import whole
 from trio_tcp.testing.network import Target, TcpEnd, VirtualNetwork
-from trio_tcp.testing.network._checks import is_count
 
 __all__ = ["Slice"]
 
@@ -27,10 +27,10 @@ class Slice:
         largest: The largest; by default, the smallest.
     """
 
-    smallest: int = attrs.field(default=1, validator=is_count)
+    smallest: int = attrs.field(default=1, validator=whole(1))
     largest: int = attrs.field(
         default=attrs.Factory(lambda self: self.smallest, takes_self=True),
-        validator=is_count,
+        validator=whole(1),
     )
 
     def __attrs_post_init__(self) -> None:

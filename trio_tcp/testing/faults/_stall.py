@@ -1,4 +1,4 @@
-"""A reader that gets nothing."""
+"""Programs that read nothing for a while, as if they were busy."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, final
 
 import attrs
 
-from trio_tcp.testing.network._checks import is_above_zero, is_seconds, is_share
+from trio_tcp._validators import duration, rate, share
 from trio_tcp.testing.network._loss_delay import draw_loss_delay
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ class LinkOptions:
         mss: The largest payload of a segment, in bytes.
     """
 
-    latency: float = attrs.field(default=0.001, validator=is_seconds)
-    jitter: float = attrs.field(default=0.0, validator=is_seconds)
-    bandwidth: float = attrs.field(default=math.inf, validator=is_above_zero)
-    loss: float = attrs.field(default=0.0, validator=is_share)
+    latency: float = attrs.field(default=0.001, validator=duration)
+    jitter: float = attrs.field(default=0.0, validator=duration)
+    bandwidth: float = attrs.field(default=math.inf, validator=rate)
+    loss: float = attrs.field(default=0.0, validator=share)
     mss: int = attrs.field(default=1460, validator=_fits_a_packet)
 
 

@@ -1,4 +1,4 @@
-"""How far a connection is."""
+"""The states of one end of a TCP connection, as far as they matter here."""
 
 from __future__ import annotations
 

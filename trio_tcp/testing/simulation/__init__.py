@@ -2,6 +2,10 @@
 
 `run_simulation` runs one seed, `simulated` makes a test of many, `explore` searches
 through thousands, and `check_deterministic` asks whether one seed is one run.
+
+What the seed has to decide, each in its own file: time (``_driver``, ``_wall_clock``),
+the order of tasks (``_schedule``), randomness (``_entropy``), garbage (``_garbage``).
+What it cannot is behind ``_fences``.
 """
 
 from trio_tcp.testing.simulation._check_deterministic import check_deterministic

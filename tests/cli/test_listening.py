@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.loopback import LOOPBACK, open_descriptors
 from trio_tcp import KeepAlive
+from trio_tcp.cli._listening import open_listeners
 from trio_tcp.cli._parameters import (
     DescriptorAddress,
     HostAddress,
@@ -16,7 +17,6 @@ from trio_tcp.cli._parameters import (
     PathAddress,
     SystemdAddress,
 )
-from trio_tcp.cli._serve._listening import open_listeners
 
 
 async def test_listeners_are_closed_with_the_block(tmp_path: Path) -> None:
