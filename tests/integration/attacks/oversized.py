@@ -145,7 +145,6 @@ ATTACKS: Final = [
         ends=("TLS (TlsHandshakeError)",),
         growth=40,
         services=(Service(tls=True),),
-        timeouts=Timeouts(handshake=2),
         crowd=100,
     ),
     Attack(
