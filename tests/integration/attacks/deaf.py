@@ -20,7 +20,7 @@ async def stream(connection: trio_tcp.Connection[Any, Any]) -> None:
     async for message in connection:
         await connection.send(message)
         if message == b"more":
-            connection.timeouts = attrs.evolve(connection.timeouts, lifetime=3)
+            connection.timeouts = attrs.evolve(connection.timeouts, lifetime=2)
         while message == b"more":
             await connection.send(bytes(10_000))
 
