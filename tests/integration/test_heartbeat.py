@@ -57,7 +57,8 @@ async def test_a_process_that_is_stopped_is_noticed_though_its_kernel_acknowledg
             await answered.wait()
             assert not failures
             client.process.send_signal(signal.SIGSTOP)
-            os.waitpid(client.process.pid, os.WUNTRACED)  # until it has stopped
+            # In no time: until it has stopped, and not until it has ended.
+            os.waitpid(client.process.pid, os.WUNTRACED)  # noqa: ASYNC222
             while not (ends := record.all(trio_tcp.ConnectionEnded)):
                 clock.jump(WITHIN)
                 await wait_all_tasks_blocked()

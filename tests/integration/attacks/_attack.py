@@ -156,7 +156,7 @@ class Attack:
         services: of the server. Attackers and honest clients are spread over them.
         limits: of the server.
         timeouts: of the server. Where a time is tested it is two seconds, so that the
-            attack ends soon; elsewhere it is long, so that a busy machine is no attacker.
+            attack ends soon; elsewhere it is long, for a busy machine does no harm.
         proxy_timeout: of the server, where it is behind a proxy.
         room: for how many connections the server has descriptors.
         crowd: how many attackers there are.

@@ -2,8 +2,8 @@
 
 Its arguments: the folder, and a JSON object with the number of ``workers``, the
 ``grace``, fields of `trio_tcp.Supervision` and its backoff, and how many times as fast
-as the real one its clock goes (``rate``). Everything that it is told it prints: the name
-of the record, and its fields as JSON.
+as the real one its clock goes (``rate``). Everything that it is told it prints: the
+name of the record, and its fields as JSON.
 """
 
 from __future__ import annotations
