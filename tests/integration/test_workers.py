@@ -337,8 +337,9 @@ async def test_a_worker_that_does_not_end_after_its_grace_is_killed(
     tmp_path: Path,
 ) -> None:
     """As when a handler shields itself for ever."""
-    patient = {"startup": 6000, "heartbeat": 6000}
-    async with supervised(tmp_path, workers=1, grace=0, rate=20, **patient) as service:
+    async with supervised(
+        tmp_path, workers=1, grace=0, startup=6000, heartbeat=6000, rate=20
+    ) as service:
         async with client_of(service) as client:
             assert await client.ask("work for ever") == "working"
             service.send_signal(signal.SIGTERM)
