@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Literal, Protocol, TypeAlias, final
 
 import trio
-import trio.testing
 
 import trio_tcp
 from tests.certificates import HOST, client_context, server_context

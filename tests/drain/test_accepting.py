@@ -8,7 +8,6 @@ from typing import final
 
 import pytest
 import trio
-import trio.testing
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_tcp

@@ -6,7 +6,6 @@ from functools import partial
 
 import pytest
 import trio
-import trio.testing
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_tcp

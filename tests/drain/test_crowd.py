@@ -8,7 +8,6 @@ from typing import final
 import attrs
 import pytest
 import trio
-import trio.testing
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.drain.draining import (

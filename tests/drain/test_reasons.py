@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import trio
-import trio.testing
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.drain.draining import (
