@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import pydoc
@@ -44,6 +45,7 @@ every_module = pytest.mark.parametrize(
 every_public_package = pytest.mark.parametrize("package", PUBLIC)
 
 
+@functools.cache
 def attribute_docstrings() -> set[str]:
     """Find the names that stand at the top of a module with a docstring below."""
     found: set[str] = set()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "examples"
-SECONDS: Final = 15
+SECONDS: Final = 40
 """How long anything may take on a slow machine. Nothing waits for it to pass."""
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.examples.conftest import Program, Programs
 
-SECONDS = 15
+SECONDS = 40
 
 
 async def start(programs: Programs) -> tuple[Program, int]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.examples.conftest import Program, Programs
 
-SECONDS = 15
+SECONDS = 40
 FOR_EVER = 3600
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import pytest
+from trio.testing import MockClock
 
 from tests.integration.loopback import Record
 
@@ -60,3 +61,15 @@ def chosen_transport(
 def record() -> Record:
     """Give an observer that keeps what happened."""
     return Record()
+
+
+@pytest.fixture
+def clock() -> MockClock:
+    """Give a run a clock that goes as the real one does, and can be set forward.
+
+    So nothing has to be waited for but what is caused, and a time that must not pass
+    yet can be so long that a busy machine does not use it up.
+    """
+    clock = MockClock()
+    clock.rate = 1
+    return clock

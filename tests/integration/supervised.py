@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -200,5 +200,8 @@ async def wait_until_ended(*pids: int) -> None:
 
 def sockets_of(pid: int) -> set[str]:
     """List the sockets that a process has open."""
-    links = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()]
+    links: set[str] = set()
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since it was listed
+            links.add(os.readlink(file))
     return {link for link in links if link.startswith("socket:")}

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_tcp
 from tests.integration.loopback import (
@@ -105,31 +105,34 @@ async def test_a_client_that_closes_first_delivers_everything(
 
 
 async def test_a_slow_but_steady_reader_gets_everything(
-    nursery: trio.Nursery,
+    clock: MockClock, nursery: trio.Nursery, record: Record
 ) -> None:
     """The linger timeout is for the next part of what is queued, not for all of it."""
-    answer = bytes(120_000)
+    parts, part = 15, 24_000  # far more than the small buffers hold
 
     async def answer_once(connection: trio_tcp.Connection[bytes, bytes]) -> None:
         await connection.receive()
-        await connection.send(answer)
+        await connection.send(bytes(parts * part))
 
     server = await start_server(
         nursery,
         answer_once,
         PREFIXED,
+        observer=record,
         small_buffers=True,
-        timeouts=Timeouts(linger=0.7),
+        timeouts=Timeouts(linger=100),
     )
     async with connect(server.port, small_buffers=True) as stream:
         await stream.send_all(PREFIXED.encode(b"request"))
         received = b""
-        for _ in range(15):
-            # Each pause is far from the timeout, and all together are twice as long.
-            await trio.sleep(0.1)
-            received += await receive_exactly(stream, len(answer) // 15)
+        for _ in range(parts):
+            # Each pause is far from the timeout, and all together are much longer.
+            await wait_all_tasks_blocked()  # what there is room for is sent
+            clock.jump(50)
+            received += await receive_exactly(stream, part)
+        assert not record.all(trio_tcp.ConnectionEnded)
         received += await receive_all(stream)
-    assert received == PREFIXED.encode(answer)
+    assert received == PREFIXED.encode(bytes(parts * part))
 
 
 # Half-close

@@ -15,7 +15,7 @@ from tests.integration.loopback import LOOPBACK, Program, run_program
 from trio_tcp import CloseReason, codecs
 
 PREFIXED = codecs.LengthPrefixed(max_bytes=16 << 20)
-SECONDS = 10
+SECONDS = 30
 """How long anything may take on a slow machine. Nothing waits for it to pass."""
 
 every_signal = pytest.mark.parametrize(

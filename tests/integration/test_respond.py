@@ -12,7 +12,7 @@ from typing import NoReturn, TypeAlias
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_tcp
 from tests.integration.loopback import (
@@ -369,7 +369,7 @@ async def test_a_flood_of_requests_does_not_keep_others_from_theirs(
 
 
 async def test_one_that_is_idle_for_too_long_is_ended(
-    nursery: trio.Nursery, record: Record
+    clock: MockClock, nursery: trio.Nursery, record: Record
 ) -> None:
     """Each request sets its clock back."""
     server = await start_server(
@@ -377,15 +377,20 @@ async def test_one_that_is_idle_for_too_long_is_ended(
         respond(same),
         LINES,
         observer=record,
-        timeouts=trio_tcp.Timeouts(idle=0.3),
+        timeouts=trio_tcp.Timeouts(idle=500),
     )
     async with connect(server.port) as client:
         for _ in range(3):
             await client.send_all(b"a\n")
             assert await receive_exactly(client, 2) == b"a\n"
+            await wait_all_tasks_blocked()  # it waits for the next one
+            clock.jump(400)
+        await wait_all_tasks_blocked()
+        assert not record.all(trio_tcp.ConnectionEnded)
+        clock.jump(100)
         (ended,) = await record.wait(trio_tcp.ConnectionEnded)
         assert ended.reason is CloseReason.TIMED_OUT
-        assert ended.seconds >= 0.3
+        assert ended.seconds >= 2 * 400 + 500
         assert ended.statistics.messages_sent == 3
 
 

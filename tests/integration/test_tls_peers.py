@@ -51,7 +51,7 @@ Out = TypeVar("Out")
 Text: TypeAlias = trio_tcp.Connection[str, str]
 Context: TypeAlias = ssl.SSLContext | trio_tcp.Tls
 
-SECONDS = 20
+SECONDS = 40
 """How long a program may take on a slow machine. Nothing waits for it to pass."""
 
 LINES = codecs.Lines(max_bytes=4 << 20)

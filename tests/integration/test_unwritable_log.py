@@ -12,7 +12,7 @@ import trio_tcp
 from tests.integration.loopback import LOOPBACK, run_program
 from trio_tcp import codecs
 
-SECONDS = 20
+SECONDS = 40
 """How long anything may take on a slow machine. Nothing waits for it to pass."""
 
 needs_dev_full = pytest.mark.skipif(

@@ -308,7 +308,7 @@ async def test_a_worker_that_is_told_to_end_by_hand_drains_and_is_replaced(
 async def test_a_worker_that_hangs_is_killed_and_replaced(
     tmp_path: Path, how: str
 ) -> None:
-    async with supervised(tmp_path, heartbeat=3) as service:
+    async with supervised(tmp_path, heartbeat=1.5) as service:
         async with client_of(service) as client:
             pid = int(await client.ask("pid"))
             if how == "stopped":
@@ -324,7 +324,7 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(
 
 async def test_a_worker_that_hangs_while_it_drains_is_killed(tmp_path: Path) -> None:
     """A long grace is for handlers that work, not for a process that does not."""
-    async with supervised(tmp_path, heartbeat=3, grace=3600) as service:
+    async with supervised(tmp_path, heartbeat=1.5, grace=3600) as service:
         [pid, *_] = await pids_of(service, 2)
         os.kill(pid, signal.SIGSTOP)
         service.send_signal(signal.SIGTERM)
@@ -336,8 +336,10 @@ async def test_a_worker_that_hangs_while_it_drains_is_killed(tmp_path: Path) -> 
 async def test_a_worker_that_does_not_end_after_its_grace_is_killed(
     tmp_path: Path,
 ) -> None:
-    """As when a handler shields itself for ever. That takes ten seconds."""
-    async with supervised(tmp_path, workers=1, grace=0) as service:
+    """As when a handler shields itself for ever."""
+    async with supervised(
+        tmp_path, workers=1, grace=0, startup=6000, heartbeat=6000, rate=20
+    ) as service:
         async with client_of(service) as client:
             assert await client.ask("work for ever") == "working"
             service.send_signal(signal.SIGTERM)

@@ -33,7 +33,7 @@ from trio_tcp.testing import memory_stream_pair
 Connection: TypeAlias = trio_tcp.Connection[Reply, Request]
 T = TypeVar("T", bound=Reply)
 
-SECONDS = 5
+SECONDS = 40
 PATIENT = trio_tcp.Timeouts(idle=float("inf"))
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.examples.conftest import Program, Programs
 
-SECONDS: Final = 15
+SECONDS: Final = 40
 FAN_ON: Final = bytes.fromhex("aa55 02 0007 03 0000 01")
 FAN_OFF: Final = bytes.fromhex("aa55 02 0007 03 0000 00")
 

@@ -25,7 +25,6 @@ import trio
 import trio_tcp
 from tests.integration.attacks._attack import (
     HONEST_HOST,
-    PROXY_TIMEOUT,
     Attack,
     Service,
     find,
@@ -91,7 +90,7 @@ async def _serve(attack: Attack, certificate: str) -> None:
                 host="127.0.0.1",
                 codec=service.codec,
                 tls=_tls(service, certificate),
-                proxy_protocol=_proxies(service),
+                proxy_protocol=_proxies(service, attack.proxy_timeout),
                 limits=attack.limits,
                 timeouts=attack.timeouts,
                 observer=tally,
@@ -113,10 +112,10 @@ def _tls(service: Service, certificate: str) -> ssl.SSLContext | None:
     return context
 
 
-def _proxies(service: Service) -> trio_tcp.ProxyProtocol | None:
+def _proxies(service: Service, timeout: float) -> trio_tcp.ProxyProtocol | None:
     if not service.proxy:
         return None
-    return trio_tcp.ProxyProtocol(trusted=["127.0.0.0/8"], timeout=PROXY_TIMEOUT)
+    return trio_tcp.ProxyProtocol(trusted=["127.0.0.0/8"], timeout=timeout)
 
 
 def _leave_room(connections: float) -> None:

@@ -36,9 +36,9 @@ def colliding_pairs() -> Iterator[tuple[int, int]]:
     """Make pairs of numbers that all have the hash of ``(5, 7)``."""
     wanted = _mixed(_mixed(PRIME_5, 5), 7)
     unrotated = _rotated(wanted * pow(PRIME_1, -1, 1 << 64) & WORD, 33)
+    inverse = pow(PRIME_2, -1, 1 << 64)
     for first in count(1):
-        added = unrotated - _mixed(PRIME_5, first)
-        second = added * pow(PRIME_2, -1, 1 << 64) & WORD
+        second = (unrotated - _mixed(PRIME_5, first)) * inverse & WORD
         second -= (second >> 63) << 64
         if abs(second) < LARGEST and second != -1:
             yield first, second

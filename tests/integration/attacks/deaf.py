@@ -19,8 +19,16 @@ async def stream(connection: trio_tcp.Connection[Any, Any]) -> None:
     """Send back every message, or answer without end."""
     async for message in connection:
         await connection.send(message)
+        while message == b"more":
+            await connection.send(bytes(10_000))
+
+
+async def stream_for_a_while(connection: trio_tcp.Connection[Any, Any]) -> None:
+    """Send back every message, or answer for two seconds."""
+    async for message in connection:
+        await connection.send(message)
         if message == b"more":
-            connection.timeouts = attrs.evolve(connection.timeouts, lifetime=3)
+            connection.timeouts = attrs.evolve(connection.timeouts, lifetime=2)
         while message == b"more":
             await connection.send(bytes(10_000))
 
@@ -72,7 +80,7 @@ ATTACKS: Final = [
         misbehave=ask_and_read_slowly,
         ends=("timed out (lifetime)",),
         growth=60,
-        services=(Service(handler=stream),),
+        services=(Service(handler=stream_for_a_while),),
     ),
     Attack(
         name="answers of 8 MiB, never read",

@@ -145,7 +145,6 @@ ATTACKS: Final = [
         ends=("TLS (TlsHandshakeError)",),
         growth=40,
         services=(Service(tls=True),),
-        timeouts=Timeouts(handshake=2),
         crowd=100,
     ),
     Attack(
@@ -156,7 +155,7 @@ ATTACKS: Final = [
         growth=100,
         services=(Service(codec=codecs.LengthPrefixed(max_bytes=LARGE)),),
         limits=Limits(max_buffered_bytes=32 * MIB),
-        timeouts=Timeouts(message=2, message_rate=4 * MIB),
+        timeouts=Timeouts(message=1, message_rate=8 * MIB),  # two seconds in all
         crowd=40,
     ),
 ]

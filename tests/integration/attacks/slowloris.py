@@ -84,6 +84,7 @@ ATTACKS: Final = [
         ends=("PROXY header (proxy_protocol)",),
         growth=GROWTH,
         services=(Service(proxy=True),),
+        proxy_timeout=2,
     ),
     Attack(
         name="slowloris before a message: not a byte",

@@ -1,17 +1,22 @@
 """A supervisor, whose workers serve ``service:serve`` of a folder.
 
 Its arguments: the folder, and a JSON object with the number of ``workers``, the
-``grace``, and fields of `trio_tcp.Supervision` and its backoff. Everything that it is
-told it prints: the name of the record, and its fields as JSON.
+``grace``, fields of `trio_tcp.Supervision` and its backoff, and how many times as fast
+as the real one its clock goes (``rate``). Everything that it is told it prints: the
+name of the record, and its fields as JSON.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import attrs
+import trio
+from trio.testing import MockClock
 
 import trio_tcp
 
@@ -26,6 +31,8 @@ def say(event: trio_tcp.Event) -> None:
 folder = sys.argv[1]
 options: dict[str, Any] = json.loads(sys.argv[2])
 sys.path[0] = folder
+if rate := options.get("rate"):
+    patch.object(trio, "run", partial(trio.run, clock=MockClock(rate))).start()
 try:
     trio_tcp.run_workers(
         "service:serve",

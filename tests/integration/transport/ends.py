@@ -17,7 +17,7 @@ from trio_tcp import codecs
 Binary: TypeAlias = trio_tcp.Connection[bytes, bytes]
 
 LINES: Final = codecs.Delimited(b"\n", max_bytes=1 << 20)
-PATIENCE: Final = 20
+PATIENCE: Final = 40
 """Seconds after which something hangs."""
 
 
