@@ -10,6 +10,7 @@ from types import ModuleType
 from tests.docs.bench import draw_bench
 from tests.docs.page import PAGES
 from tests.docs.sessions import draw_sessions
+from tests.docs.tutorial import draw_tutorial
 
 
 def draw_pictures() -> None:
@@ -27,3 +28,4 @@ if __name__ == "__main__":
     draw_pictures()
     draw_bench()
     draw_sessions()
+    draw_tutorial()

@@ -10,8 +10,8 @@ What to do with a block stands in a comment above it, as in page.py::
 
 A ``console`` block is what is seen in a terminal: ``$`` and a command, the lines that it
 prints, ``^C``. One that goes on in the next block of the same terminal is still running
-meanwhile. When the next command is typed there, the last has ended, and has printed no
-more than the page says.
+meanwhile. At the next ``$`` there, with a command or without, it has ended, and has
+printed no more than the page says.
 
 Two things are not as on the page: the port, since 8888 may be taken, and what `alike`
 makes alike. As in doctest, a line of three dots stands for any number of lines.
@@ -49,8 +49,9 @@ VARIES: Final = {
     r"\b\d+\.\d+ ?s\b": "0.0 s",
     r"\(127\.0\.0\.1:\d+\)": "(127.0.0.1:50000)",
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \[\d+\]": "2026-01-01 12:00:00,000 [4711]",
+    r" +\[100%\]$": " [100%]",
 }
-"""What differs from run to run: durations, a client's port, when and in which process."""
+"""Durations, a client's port, when and in which process, the width of a terminal."""
 
 
 def alike(line: str) -> str:
@@ -75,6 +76,8 @@ class Terminal:
         if line.startswith("$ "):
             self.wait_for_prompt()
             self._start(line[2:])
+        elif line == "$":
+            self.wait_for_prompt()
         elif line == "^C":
             assert self._process is not None
             os.killpg(self._process.pid, signal.SIGINT)
@@ -147,27 +150,42 @@ class Terminal:
             printed = self._printed.get(timeout=SECONDS)
         except queue.Empty:
             raise AssertionError("nothing was printed") from None
+        if printed is None:
+            self._printed.put(None)  # it stays at its end
         return printed and printed.rstrip("\n").replace(self._port, PORT_ON_PAGES)
 
 
 class Reader:
-    """Has a folder, and terminals. Made by `reading`."""
+    """Has a folder, and terminals by their names. Made by `reading`."""
 
     def __init__(self, folder: Path, port: int) -> None:
-        self._folder = folder
-        self._port = str(port)
+        self.folder = folder
         self.terminals = dict[str, Terminal]()
+        self._port = str(port)
 
     def follow(self, page: Page) -> None:
-        """Do what a page says, and see what it shows."""
+        """Do what a page says, and see what it shows.
+
+        At its end every program has ended, and has no more to say.
+        """
         for block in page.blocks:
             try:
-                self._follow(block)
+                self._save_as_said(block)
+                if block.language == "console":
+                    self._type(block.said.get("terminal", ""), block.code)
             except AssertionError as error:
                 where = f"{page.path.name}, below line {block.line}"
                 raise AssertionError(f"{where}: {error}") from error
+        for terminal in self.terminals.values():
+            terminal.wait_for_prompt()
 
-    def _follow(self, block: Block) -> None:
+    def catch_up(self, pages: list[Page]) -> None:
+        """Save what earlier pages say, and type nothing."""
+        for page in pages:
+            for block in page.blocks:
+                self._save_as_said(block)
+
+    def _save_as_said(self, block: Block) -> None:
         if "file" in block.said and block.language == "diff":
             self._change(block.said["file"], block.code)
         elif "file" in block.said:
@@ -175,17 +193,16 @@ class Reader:
         elif "more" in block.said:
             name = block.said["more"]
             self._save(name, f"{self._saved(name)}\n\n{block.code}")
-        elif block.language == "console":
-            self._type(block.said.get("terminal", ""), block.code)
 
     def _save(self, name: str, text: str) -> None:
         text = text.replace(PORT_ON_PAGES, self._port)
-        (self._folder / name).write_text(text, encoding="utf-8")
+        (self.folder / name).write_text(text, encoding="utf-8")
 
     def _saved(self, name: str) -> str:
-        return (self._folder / name).read_text(encoding="utf-8")
+        return (self.folder / name).read_text(encoding="utf-8")
 
     def _change(self, name: str, diff: str) -> None:
+        diff = diff.replace(PORT_ON_PAGES, self._port)
         lines = [line or " " for line in diff.splitlines()]
         before = "".join(f"{line[1:]}\n" for line in lines if line[0] in " -")
         after = "".join(f"{line[1:]}\n" for line in lines if line[0] in " +")
@@ -195,22 +212,17 @@ class Reader:
 
     def _type(self, name: str, session: str) -> None:
         if name not in self.terminals:
-            self.terminals[name] = Terminal(self._folder, self._port)
+            self.terminals[name] = Terminal(self.folder, self._port)
         for line in session.splitlines():
             self.terminals[name].play(line)
 
 
 @contextmanager
 def reading(folder: Path, port: int) -> Generator[Reader]:
-    """Give a reader with an empty folder, and a port that nobody listens on.
-
-    At the end no program may be left that has not ended or has more to say.
-    """
+    """Give a reader with an empty folder, and a port that nobody listens on."""
     reader = Reader(folder, port)
     try:
         yield reader
-        for terminal in reader.terminals.values():
-            terminal.wait_for_prompt()
     finally:
         for terminal in reader.terminals.values():
             terminal.kill()
