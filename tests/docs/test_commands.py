@@ -1,4 +1,4 @@
-"""The commands that the pages show exist. Those of the tutorial are run: tutorial.py."""
+"""The commands that the pages show exist; those of the tutorial are run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tutorial does what it says, for a reader who does what it says; see tutorial.py."""
+"""Who does what the tutorial says sees what the tutorial shows; see tutorial.py."""
 
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ What to do with a block stands in a comment above it, as in page.py::
 * ``more``: write it below what is in the file already
 * ``terminal``: type it there; without a comment, in the first terminal
 
-A ``console`` block is what is seen in a terminal: ``$`` and a command, the lines that it
-prints, ``^C``. One that goes on in the next block of the same terminal is still running
-meanwhile. At the next ``$`` there, with a command or without, it has ended, and has
-printed no more than the page says.
+A ``console`` block is what is seen in a terminal: ``$`` and a command, the lines that
+it prints, ``^C``. One that goes on in the next block of the same terminal is still
+running meanwhile. At the next ``$`` there, with a command or without, it has ended, and
+has printed no more than the page says. So it has at the end of a page.
 
 Two things are not as on the page: the port, since 8888 may be taken, and what `alike`
 makes alike. As in doctest, a line of three dots stands for any number of lines.
@@ -22,20 +22,23 @@ from __future__ import annotations
 import os
 import queue
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.docs.page import ROOT, Block, Page
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
-__all__ = ["STEPS", "TUTORIAL", "Reader", "reading"]
+__all__ = ["STEPS", "TUTORIAL", "Reader", "draw_tutorial", "reading"]
 
 TUTORIAL: Final = ROOT / "docs" / "tutorial"
 
@@ -116,6 +119,9 @@ class Terminal:
                 "PYTHONPATH": str(ROOT),
                 "PYTHONUNBUFFERED": "1",
                 "COLUMNS": "80",
+                # the plugins that a reader has, and not all of ours
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                "PYTEST_PLUGINS": "pytest_trio.plugin,pytest_trio_tcp",
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -226,3 +232,19 @@ def reading(folder: Path, port: int) -> Generator[Reader]:
     finally:
         for terminal in reader.terminals.values():
             terminal.kill()
+
+
+def draw_tutorial() -> None:
+    """Draw the pictures of the tutorial, by following the steps that have some."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            port = sock.getsockname()[1]
+        with reading(folder, port) as reader:
+            for number, step in enumerate(STEPS):
+                if ".svg)" in step.prose:
+                    reader.catch_up(STEPS[:number])
+                    reader.follow(step)
+        for picture in folder.glob("*.svg"):
+            shutil.copy(picture, TUTORIAL)
