@@ -39,7 +39,9 @@ def page(folder: Path, text: str) -> Page:
     return Page(path)
 
 
-@pytest.mark.parametrize("step", range(len(STEPS)), ids=lambda n: STEPS[n].path.name)
+@pytest.mark.parametrize(
+    "step", range(len(STEPS)), ids=[step.path.name for step in STEPS]
+)
 def test_a_reader_sees_what_a_step_says(reader: Reader, step: int) -> None:
     """With the files of the steps before; and its pictures are those that are drawn."""
     reader.catch_up(STEPS[:step])

@@ -71,7 +71,7 @@ class Terminal:
         self._folder = folder
         self._port = port
         self._process: subprocess.Popen[str] | None = None
-        self._printed = queue.SimpleQueue[str | None]()
+        self._printed: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._skips = False
 
     def play(self, line: str) -> None:
