@@ -17,6 +17,8 @@ How a block of Python is tested stands in a comment above it, which readers do n
 What a program prints is the ``text`` block directly below it, or nothing. The report
 of a test that fails has the lines of the next ``text`` block, in their order. A picture
 that a program writes is beside its page: ``python -m tests.docs`` writes it there.
+
+Pages that a reader follows in an empty folder have other comments: see tutorial.py.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ PACKAGE: Final = Path(trio_tcp.__path__[0])
 """Wherever it is installed: in this tree, or elsewhere."""
 
 FENCE: Final = re.compile(
-    r"^(?:<!-- test: (?P<kind>.*?) -->\n)?"
+    r"^(?:<!-- (?P<word>test|file|more|terminal): (?P<value>.*?) -->\n)?"
     r"```(?P<language>.*)\n(?P<code>(?:.*\n)*?)```\n",
     re.MULTILINE,
 )
@@ -49,16 +51,21 @@ class Block:
 
     Attributes:
         language: what the first of them says.
-        kind: what the comment above says, or nothing.
+        said: what the comment above says, under its first word.
         line: where the code begins, counted from 0.
         is_below: whether nothing but an empty line is between it and the last block.
     """
 
     language: str
-    kind: str
+    said: dict[str, str]
     code: str
     line: int
     is_below: bool
+
+    @property
+    def kind(self) -> str:
+        """How it is tested here, or nothing."""
+        return self.said.get("test", "")
 
 
 @attrs.frozen
@@ -90,8 +97,8 @@ class Page:
             line = text.count("\n", 0, match.start("code"))
             is_below = not text[end : match.start()].strip()
             end = match.end()
-            kind = match["kind"] or ""
-            blocks.append(Block(match["language"], kind, match["code"], line, is_below))
+            said = {match["word"]: match["value"]} if match["word"] else {}
+            blocks.append(Block(match["language"], said, match["code"], line, is_below))
         return blocks
 
     def program(self, *blocks: Block) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KINDS: Final = ("define", "run", "server", "client", "pytest", "fails")
-LANGUAGES: Final = ("python", "console", "toml", "yaml", "text")
+LANGUAGES: Final = ("python", "console", "toml", "yaml", "text", "diff")
 
 PORT_ON_PAGES: Final = "8888"
 SECONDS: Final = 50
@@ -50,15 +50,21 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.na
 
 @every_page
 def test_no_block_is_overlooked(page: Page) -> None:
-    """Each is found, in a known language; Python says how it is tested."""
+    """Each is found, in a known language; Python says how it is tested.
+
+    What a reader of the tutorial saves is tested where it is followed.
+    """
     blocks = page.blocks
     fences = re.findall(r"^\s*(?:```|~~~)", page.text, re.MULTILINE)
     assert len(fences) == 2 * len(blocks)
-    assert page.text.count("<!-- test:") == len([b for b in blocks if b.kind])
+    comments = re.findall(r"<!-- (?:test|file|more|terminal):", page.text)
+    assert len(comments) == len([block for block in blocks if block.said])
     for block in blocks:
         assert block.language in LANGUAGES
         where = f"{page.name}, line {block.line}: {block.kind!r}"
-        assert (block.kind in KINDS) == (block.language == "python"), where
+        is_python = block.language == "python"
+        is_saved = bool(block.said.keys() & {"file", "more"})
+        assert (block.kind in KINDS) == (is_python and not is_saved), where
 
 
 @pytest.fixture

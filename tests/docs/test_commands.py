@@ -1,4 +1,4 @@
-"""The commands that the pages show exist."""
+"""The commands that the pages show exist; those of the tutorial are run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.docs.page import PAGES, ROOT
+from tests.docs.tutorial import STEPS
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
@@ -23,6 +24,7 @@ PROJECT: dict[str, Any] = tomllib.loads(
 COMMANDS = [
     pytest.param(line, id=f"{page.name}:{block.line + number}")
     for page in PAGES
+    if page not in STEPS
     for block in page.blocks
     if block.language == "console"
     for number, line in enumerate(block.code.splitlines(), start=1)
