@@ -1,0 +1,56 @@
+"""How the site is built from these pages: `make docs`."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+
+sys.path[:0] = [str(DOCS / "_extensions"), str(ROOT)]
+
+with (ROOT / "pyproject.toml").open("rb") as file:
+    _metadata = tomllib.load(file)["project"]
+
+project = "trio_tcp"
+author = "the trio_tcp authors"
+copyright = author  # noqa: A001 - Sphinx's name for it
+release = version = _metadata["version"]
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinxcontrib_trio",
+    "repository_pages",
+]
+
+# Pages
+
+exclude_patterns = ["_extensions"]
+nitpicky = True
+myst_heading_anchors = 6
+myst_enable_extensions = ["html_image"]
+
+# The reference
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+
+# How it looks
+
+html_theme = "furo"
+html_title = f"trio_tcp {release}"
+html_copy_source = False
+html_show_sphinx = False
+html_static_path = ["_static"]
+copybutton_prompt_text = r"\$ |>>> |\.\.\. "
+copybutton_prompt_is_regexp = True
