@@ -25,6 +25,9 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinxcontrib_trio",
+    "outside_references",
+    "property_docstrings",
+    "public_names",
     "repository_pages",
 ]
 
