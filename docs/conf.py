@@ -25,8 +25,8 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinxcontrib_trio",
+    "colons",
     "outside_references",
-    "property_docstrings",
     "public_names",
     "repository_pages",
 ]
