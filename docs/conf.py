@@ -25,6 +25,9 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinxcontrib_trio",
+    "colons",
+    "outside_references",
+    "public_names",
     "repository_pages",
 ]
 
