@@ -23,12 +23,15 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "sphinx_click",
     "sphinx_copybutton",
     "sphinxcontrib_trio",
     "colons",
     "outside_references",
     "public_names",
+    "reference_entries",
     "repository_pages",
+    "signatures",
 ]
 
 # Pages
@@ -40,13 +43,29 @@ myst_enable_extensions = ["html_image"]
 
 # The reference
 
+default_role = "py:obj"
+autodoc_default_options = {"members": True}
+autodoc_use_legacy_class_based = True
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True
+napoleon_attr_annotations = True
+napoleon_custom_sections = ["Cancellation"]
+
+# What an argument must be able to do, as a type that users have no name for: the text
+# of the argument says it. And what is documented nowhere by its name.
+_UNNAMED = (
+    "Collector|DecodeBatch|Delivery|FindExtent|Flow|HeldBack|Metric|Receiver"
+    "|SearchStrategy|Serve|WatchedPool|WatchedRequester"
+)
+nitpick_ignore_regex = [
+    ("py:class", rf"(.*\.)?({_UNNAMED})"),
+    ("py:class", r"prometheus_client\..*"),
+    ("py:obj", "Delivery"),
+]
 
 # How it looks
 

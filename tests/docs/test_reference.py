@@ -1,4 +1,4 @@
-"""The reference has every public name, once, and no other; the tree of errors is true."""
+"""The reference has every public name, once, and no other; its tree is the errors'."""
 
 from __future__ import annotations
 
