@@ -199,7 +199,7 @@ class Tls:
 
     Example::
 
-        trio_tcp.serve_tcp(echo, 8888, codec=codec, tls=Tls(context))
+        await trio_tcp.serve_tcp(echo, 8888, codec=codec, tls=Tls(context))
     """
 
     context: ssl.SSLContext = attrs.field(
