@@ -11,6 +11,8 @@ ROOT = DOCS.parent
 
 sys.path[:0] = [str(DOCS / "_extensions"), str(ROOT)]
 
+from source_pages import linkcode_resolve  # noqa: E402, F401 - of sphinx.ext.linkcode
+
 with (ROOT / "pyproject.toml").open("rb") as file:
     _metadata = tomllib.load(file)["project"]
 
@@ -20,15 +22,17 @@ copyright = author  # noqa: A001 - Sphinx's name for it
 release = version = _metadata["version"]
 
 extensions = [
-    "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinxcontrib_trio",
+    "sphinx.ext.linkcode",
     "colons",
+    "dark_pictures",
     "outside_references",
     "public_names",
     "repository_pages",
+    "source_pages",
 ]
 
 # Pages
@@ -36,6 +40,7 @@ extensions = [
 exclude_patterns = ["_extensions"]
 nitpicky = True
 myst_heading_anchors = 6
+myst_url_schemes = ["https", "source"]
 myst_enable_extensions = ["html_image"]
 
 # The reference
