@@ -24,11 +24,13 @@ release = version = _metadata["version"]
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "sphinx_codeautolink",
     "sphinx_copybutton",
     "sphinxcontrib_trio",
     "sphinx.ext.linkcode",
     "colons",
     "dark_pictures",
+    "name_links",
     "outside_references",
     "public_names",
     "repository_pages",
@@ -56,9 +58,12 @@ napoleon_use_ivar = True
 # How it looks
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"trio_tcp {release}"
 html_copy_source = False
 html_show_sphinx = False
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
+codeautolink_concat_default = True  # programs of a page go on from those above
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
