@@ -34,6 +34,7 @@ extensions = [
     "outside_references",
     "public_names",
     "repository_pages",
+    "self_contained",
     "source_pages",
 ]
 

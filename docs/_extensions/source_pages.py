@@ -77,11 +77,20 @@ def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:
             todo += (child for child in below if child not in found)
             found.update(below)
             body = _list(app, name, below)
+        elif _is_there(app, name):
+            continue
         else:
             body = _highlight(app, path)
         title = html.escape(name)
         content = {"title": title, "body": f"<h1>{title}</h1>\n{body}"}
         yield _page_of(name), content, "page.html"
+
+
+def _is_there(app: Sphinx, name: str) -> bool:
+    """Whether an earlier build has made the page of a file that is still the same."""
+    page = Path(app.builder.get_output_path(_page_of(name)))
+    source = ROOT / name
+    return page.exists() and page.stat().st_mtime > source.stat().st_mtime
 
 
 def _children(folder: Path) -> list[str]:
