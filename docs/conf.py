@@ -23,18 +23,22 @@ release = version = _metadata["version"]
 
 extensions = [
     "sphinx.ext.autodoc",
+    "sphinx.ext.linkcode",
     "sphinx.ext.napoleon",
+    "sphinx_click",
     "sphinx_codeautolink",
     "sphinx_copybutton",
     "sphinxcontrib_trio",
-    "sphinx.ext.linkcode",
+    # Those of docs/_extensions:
     "colons",
     "dark_pictures",
     "name_links",
     "outside_references",
     "public_names",
+    "reference_entries",
     "repository_pages",
     "self_contained",
+    "signatures",
     "source_pages",
 ]
 
@@ -44,17 +48,52 @@ exclude_patterns = ["_extensions"]
 nitpicky = True
 myst_heading_anchors = 6
 myst_url_schemes = ["https", "source"]
-myst_enable_extensions = ["html_image"]
+myst_enable_extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.linkcode",
+    "sphinx.ext.napoleon",
+    "sphinx_click",
+    "sphinx_codeautolink",
+    "sphinx_copybutton",
+    "sphinxcontrib_trio",
+    # Those of docs/_extensions:
+    "colons",
+    "dark_pictures",
+    "name_links",
+    "outside_references",
+    "public_names",
+    "reference_entries",
+    "repository_pages",
+    "self_contained",
+    "signatures",
+    "source_pages",
+]
 
 # The reference
 
+default_role = "py:obj"
+autodoc_default_options = {"members": True}
+autodoc_use_legacy_class_based = True
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True
+napoleon_attr_annotations = True
+napoleon_custom_sections = ["Cancellation"]
+
+# What an argument must be able to do, as a type that users have no name for: the text
+# of the argument says it. And what is documented nowhere by its name.
+_UNNAMED = (
+    "Collector|DecodeBatch|Delivery|FindExtent|Flow|HeldBack|Metric|Receiver"
+    "|SearchStrategy|Serve|WatchedPool|WatchedRequester"
+)
+nitpick_ignore_regex = [
+    ("py:class", rf"(.*\.)?({_UNNAMED})"),
+    ("py:class", r"prometheus_client\..*"),
+    ("py:obj", "Delivery"),
+]
 
 # How it looks
 
