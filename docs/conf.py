@@ -48,26 +48,7 @@ exclude_patterns = ["_extensions"]
 nitpicky = True
 myst_heading_anchors = 6
 myst_url_schemes = ["https", "source"]
-myst_enable_extensions = [
-    "sphinx.ext.autodoc",
-    "sphinx.ext.linkcode",
-    "sphinx.ext.napoleon",
-    "sphinx_click",
-    "sphinx_codeautolink",
-    "sphinx_copybutton",
-    "sphinxcontrib_trio",
-    # Those of docs/_extensions:
-    "colons",
-    "dark_pictures",
-    "name_links",
-    "outside_references",
-    "public_names",
-    "reference_entries",
-    "repository_pages",
-    "self_contained",
-    "signatures",
-    "source_pages",
-]
+myst_enable_extensions = ["html_image"]
 
 # The reference
 
