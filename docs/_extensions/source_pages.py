@@ -10,13 +10,14 @@ from __future__ import annotations
 import html
 import importlib
 import inspect
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from docutils import nodes
 from pygments.lexers import get_lexer_for_filename
 from pygments.util import ClassNotFound
+from sphinx.environment.adapters.toctree import global_toctree_for_doc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,9 +64,10 @@ def lead_to_pages(app: Sphinx, document: nodes.document, docname: str) -> None:
         link["internal"] = True
 
 
-def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:
+def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, object], str]]:
     """Make a page for each file and folder that is linked to, and for what is in it."""
     found: set[str] = set()
+    trees: dict[int, str] = {}
     for docname in app.env.found_docs:
         for link in _links(app.env.get_doctree(docname)):
             found.add(link["refuri"].removeprefix(SCHEME).partition("#")[0])
@@ -82,8 +84,28 @@ def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:
         else:
             body = _highlight(app, path)
         title = html.escape(name)
-        content = {"title": title, "body": f"<h1>{title}</h1>\n{body}"}
+        content = {
+            "title": title,
+            "body": f"<h1>{title}</h1>\n{body}",
+            "toctree": partial(_navigation, app, _page_of(name), trees),
+        }
         yield _page_of(name), content, "page.html"
+
+
+def _navigation(
+    app: Sphinx, page: str, trees: dict[int, str], **options: object
+) -> str:
+    """Draw the tree of all pages, which takes longer than all else, once a depth.
+
+    None of the source pages is in it: so it is the same for two in folders of one depth.
+    """
+    depth = page.count("/")
+    if depth not in trees:
+        tree = global_toctree_for_doc(
+            app.env, page, app.builder, tags=app.tags, **options
+        )
+        trees[depth] = app.builder.render_partial(tree)["fragment"]
+    return trees[depth]
 
 
 def _is_there(app: Sphinx, name: str) -> bool:
