@@ -11,6 +11,8 @@ ROOT = DOCS.parent
 
 sys.path[:0] = [str(DOCS / "_extensions"), str(ROOT)]
 
+from source_pages import linkcode_resolve  # noqa: E402, F401 - of sphinx.ext.linkcode
+
 with (ROOT / "pyproject.toml").open("rb") as file:
     _metadata = tomllib.load(file)["project"]
 
@@ -20,18 +22,24 @@ copyright = author  # noqa: A001 - Sphinx's name for it
 release = version = _metadata["version"]
 
 extensions = [
-    "myst_parser",
     "sphinx.ext.autodoc",
+    "sphinx.ext.linkcode",
     "sphinx.ext.napoleon",
     "sphinx_click",
+    "sphinx_codeautolink",
     "sphinx_copybutton",
     "sphinxcontrib_trio",
+    # Those of docs/_extensions:
     "colons",
+    "dark_pictures",
+    "name_links",
     "outside_references",
     "public_names",
     "reference_entries",
     "repository_pages",
+    "self_contained",
     "signatures",
+    "source_pages",
 ]
 
 # Pages
@@ -39,6 +47,7 @@ extensions = [
 exclude_patterns = ["_extensions"]
 nitpicky = True
 myst_heading_anchors = 6
+myst_url_schemes = ["https", "source"]
 myst_enable_extensions = ["html_image"]
 
 # The reference
@@ -50,6 +59,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
+toc_object_entries_show_parents = "hide"
 python_maximum_signature_line_length = 88
 napoleon_numpy_docstring = False
 napoleon_attr_annotations = True
@@ -70,9 +80,12 @@ nitpick_ignore_regex = [
 # How it looks
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"trio_tcp {release}"
 html_copy_source = False
 html_show_sphinx = False
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
+codeautolink_concat_default = True  # programs of a page go on from those above
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
