@@ -26,7 +26,7 @@ from tests.docs.examples import (
     runs,
 )
 from tests.integration import test_examples as with_sockets
-from trio_tcp import codecs, testing
+from trio_tcp import codecs, monitoring, testing
 from trio_tcp.testing import VirtualNetwork, simulated
 
 LINES: Final = codecs.Lines()
@@ -220,13 +220,13 @@ async def test_calls_are_timed(example: Example) -> None:
         return request
 
     registry = prometheus_client.CollectorRegistry()
-    metrics = trio_tcp.monitoring.Metrics(registry)
+    metrics = monitoring.Metrics(registry)
     handler = example.define(metrics=metrics, price=price)["handler"]
     async with testing.serve_in_memory(handler, LINES) as served:
         async with served.connect() as client:
             await client.send("gold")
             assert await client.receive() == "gold"
-    assert 'function="price"' in trio_tcp.monitoring.exposition(registry)
+    assert 'function="price"' in monitoring.exposition(registry)
 
 
 # On the virtual network
@@ -380,7 +380,7 @@ async def test_a_server_is_watched(net: VirtualNetwork, example: Example) -> Non
 @simulated(seeds=1)
 async def test_the_status_is_served(net: VirtualNetwork, example: Example) -> None:
     """On its port."""
-    metrics = trio_tcp.monitoring.Metrics(prometheus_client.CollectorRegistry())
+    metrics = monitoring.Metrics(prometheus_client.CollectorRegistry())
     async with trio.open_nursery() as nursery:
         await example.run(nursery=nursery, metrics=metrics)
         stream = await trio.open_tcp_stream("localhost", 9100)

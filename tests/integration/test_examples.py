@@ -22,7 +22,7 @@ import trio_tcp
 from tests.docs.examples import Example, echo, runs
 from tests.docs.page import ROOT
 from tests.integration.loopback import LOOPBACK, run_program, start_server
-from trio_tcp import codecs
+from trio_tcp import codecs, monitoring
 
 LINES: Final = codecs.Lines()
 Strings = trio_tcp.Connection[str, str]
@@ -33,7 +33,7 @@ PRELUDE: Final = """\
 import functools, logging, sys
 from contextlib import asynccontextmanager
 import trio, trio_tcp
-from trio_tcp import codecs
+from trio_tcp import codecs, monitoring
 logging.basicConfig(level="INFO", format="%(message)s")
 
 async def echo(connection):
@@ -200,12 +200,25 @@ async def test_a_path_is_served(example: Example, tmp_path: Path) -> None:
     assert not await trio.Path(path).exists()
 
 
+@runs("connect_unix")
+async def test_a_client_talks_to_a_path(
+    example: Example, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And prints what comes back."""
+    path = str(tmp_path / "echo.sock")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(trio_tcp.serve_unix, echo, path, codec=LINES))
+        await example.run({"/run/echo.sock": path})
+        nursery.cancel_scope.cancel()
+    assert capsys.readouterr().out == "hello\n"
+
+
 @runs("Metrics.watched")
 async def test_a_server_that_others_start_is_watched(
     example: Example, port: int
 ) -> None:
     """Until it is told to end."""
-    metrics = trio_tcp.monitoring.Metrics(prometheus_client.CollectorRegistry())
+    metrics = monitoring.Metrics(prometheus_client.CollectorRegistry())
     names = {"metrics": metrics, "codec": LINES}
     async with trio.open_nursery() as nursery:
         run = partial(example.run, {"8888": str(port)}, **names)

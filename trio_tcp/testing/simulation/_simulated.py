@@ -50,11 +50,12 @@ def simulated(
 
         @testing.simulated(seeds=20)
         async def test_a_slow_network_loses_nothing(net):
-            serve = partial(trio_tcp.serve_tcp, codec=codecs.Lines())
-            net.host("server").start(serve, echo, 80)
+            lines = codecs.Lines()
+            serve = partial(trio_tcp.serve_tcp, echo, 80, codec=lines)
+            net.host("server").start(serve)
             await net.settle()
             net.inject(faults.Latency(0.2, jitter=0.1))
-            async with trio_tcp.connect_tcp("server", 80, codec=codecs.Lines()) as client:
+            async with trio_tcp.connect_tcp("server", 80, codec=lines) as client:
                 await client.send("hello")
                 assert await client.receive() == "hello"
     """
