@@ -73,6 +73,7 @@ def test_every_example_is_python(example: Example) -> None:
     "VarintPrefixed",
     "check_backplane",
     "connection_pair",
+    "memory_stream_pair",
     "open_timer",
     "serve_in_memory",
 )
@@ -127,6 +128,12 @@ def test_messages_are_mapped(example: Example) -> None:
         decoder.next_message()
 
 
+@runs("run_simulation")
+def test_a_simulation_runs(example: Example) -> None:
+    """To its end."""
+    example.define()
+
+
 @runs("simulated")
 def test_a_simulated_test_passes(example: Example) -> None:
     """Under all its seeds."""
@@ -144,6 +151,121 @@ async def test_a_stream_carries_messages(example: Example) -> None:
         nursery.start_soon(partial(example.run, stream=here))
         assert await there.receive_some() == b"hello\n"
         await there.aclose()
+
+
+@asynccontextmanager
+async def answered(example: Example, **names: Any) -> AsyncGenerator[Strings]:  # noqa: ANN401 - names
+    """Run one over a connection, whose other end a block has."""
+    async with testing.connection_pair(LINES) as (here, there):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(example.run, connection=here, **names))
+            yield there
+
+
+@runs("Connection")
+async def test_a_handler_greets(example: Example) -> None:
+    """Everybody who says a name."""
+    greet = example.define()["greet"]
+    async with testing.serve_in_memory(greet, LINES) as served:
+        async with served.connect() as client:
+            assert await client.receive() == "who is there?"
+            await client.send("Ada")
+            assert await client.receive() == "hello, Ada"
+
+
+@runs("Connection.busy")
+async def test_a_dialogue_is_marked(example: Example) -> None:
+    """And goes on as any other."""
+    async with testing.connection_pair(LINES) as (here, there):
+        await there.send("secret")
+        names = await example.run(connection=here)
+        assert await there.receive() == "password?"
+    assert names["password"] == "secret"
+
+
+@runs("Connection.cancel_on_disconnect")
+async def test_nobody_waits(
+    example: Example, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When the peer is gone."""
+    async with answered(example, write_report=trio.sleep_forever) as there:
+        there.abort()
+    assert capsys.readouterr().out == "nobody waits for it any more\n"
+
+
+@runs("Connection.switch_codec")
+async def test_the_codec_changes(example: Example) -> None:
+    """After the first line."""
+    async with testing.connection_pair(LINES) as (here, there):
+        await there.send("5")
+        there.switch_codec(codecs.FixedLength(5)).send_nowait(b"12345")
+        names = await example.run(connection=here)
+    assert names["picture"] == b"12345"
+
+
+@runs("Connection.start_tls")
+async def test_a_connection_starts_tls(example: Example) -> None:
+    """After both have agreed."""
+    async with answered(example, context=server_context()) as there:
+        await there.send("STARTTLS")
+        assert await there.receive() == "go ahead"
+        await there.start_tls(client_context(), server_hostname="localhost")
+        assert there.tls is not None
+
+
+@runs("Server.drain")
+async def test_a_server_drains(
+    example: Example, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And says how it went."""
+    async with testing.serve_in_memory(echo, LINES) as served:
+        async with served.connect() as client:
+            await client.send("hello")
+            assert await client.receive() == "hello"
+            await example.run(server=served.server)
+    assert capsys.readouterr().out == "1 finished, 0 cancelled\n"
+
+
+@runs("Observer")
+async def test_an_observer_counts(example: Example) -> None:
+    """What it looks for."""
+
+    async def fail(connection: Strings) -> None:
+        await connection.receive()
+        raise RuntimeError
+
+    failures = list[BaseException]()
+    observe = example.define(failures=failures)["observe"]
+    async with testing.serve_in_memory(fail, LINES, observer=observe) as served:
+        async with served.connect() as client:
+            await client.send("hello")
+            await client.wait_disconnected()
+            await trio.testing.wait_all_tasks_blocked()
+    assert [type(error) for error in failures] == [RuntimeError]
+
+
+@runs("broadcast_nowait")
+async def test_slow_members_are_left_behind(example: Example) -> None:
+    """The others get it."""
+    async with testing.connection_pair(LINES) as (slow, _):
+        async with testing.connection_pair(LINES) as (here, there):
+            with pytest.raises(trio.WouldBlock):
+                while True:
+                    slow.send_nowait("x" * 10_000)
+            example.define(members=[slow, here])
+            assert await there.receive() == "tick"
+            assert slow.close_reason is not None
+            assert here.close_reason is None
+
+
+@runs("Position")
+async def test_a_subscriber_goes_on_where_it_was(example: Example) -> None:
+    """With what came after."""
+    hub = trio_tcp.Hub[str](history={"prices": 10})
+    item = await hub.publish("prices", "7")
+    await hub.publish("prices", "8")
+    prices = example.define(hub=hub, item=item)["prices"]
+    assert (await prices.receive()).message == "8"
 
 
 @runs("broadcast")
@@ -416,6 +538,16 @@ async def test_chaos_reigns_beside_a_block(
     await example.run(net=net, use_the_service=use_the_service)
     assert faults_in_force[0] > 0
     assert not net.injections
+
+
+@runs("Plan")
+@simulated(seeds=1)
+async def test_a_plan_is_followed(net: VirtualNetwork, example: Example) -> None:
+    """Beside a block."""
+    net.host("a")
+    net.host("b")
+    await example.run(net=net, use_the_service=trio.lowlevel.checkpoint)
+    assert [span.begin for span in net.trace.faults] == [1, 8]
 
 
 @runs("VirtualNetwork")

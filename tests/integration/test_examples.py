@@ -191,7 +191,18 @@ async def test_a_descriptor_is_served(
         await says_hello(port)
 
 
-@runs("open_unix_listener")
+@runs("serve_listeners")
+async def test_listeners_of_two_kinds_are_served(
+    example: Example, tmp_path: Path, port: int
+) -> None:
+    """At once."""
+    path = str(tmp_path / "echo.sock")
+    async with beside(example, changes={"/run/echo.sock": path, "8888": str(port)}):
+        await says_hello_on(path)
+        await says_hello(port)
+
+
+@runs("open_unix_listener", "serve_unix")
 async def test_a_path_is_served(example: Example, tmp_path: Path) -> None:
     """While the block lasts."""
     path = str(tmp_path / "echo.sock")

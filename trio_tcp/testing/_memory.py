@@ -206,6 +206,12 @@ def memory_stream_pair(
 
     Raises:
         ValueError: ``capacity`` is less than 1.
+
+    Example::
+
+        here, there = testing.memory_stream_pair()
+        await here.send_all(b"hello")
+        assert await there.receive_some() == b"hello"
     """
     if capacity < 1:
         raise ValueError("capacity must be at least 1")
