@@ -214,8 +214,9 @@ async def test_a_connection_starts_tls(example: Example) -> None:
 
 
 @runs("Server.drain")
+@simulated(seeds=1)
 async def test_a_server_drains(
-    example: Example, capsys: pytest.CaptureFixture[str]
+    net: VirtualNetwork, example: Example, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And says how it went."""
     async with testing.serve_in_memory(echo, LINES) as served:
