@@ -274,8 +274,14 @@ class Connection(
     async def send_many(self, messages: Iterable[Out_contra]) -> None:
         """Accept several messages together: all of them, next to each other, or none.
 
-        All are encoded before any is sent, so an `EncodeError` sends nothing, and
-        neither does `trio.Cancelled`. Otherwise as `send`.
+        All are encoded before any waits for room.
+
+        Raises:
+            EncodeError: the codec cannot carry one of them; none was sent.
+            Exception: as `send`.
+
+        Cancellation:
+            `trio.Cancelled` means that none of them is sent, ever.
         """
         await checkpoint_if_cancelled()
         frames = [self._codec.encode(message) for message in messages]
@@ -407,6 +413,12 @@ class Connection(
         For a handler that works long, or only sends. What the peer sends meanwhile is
         kept for `receive`, up to 64 KiB; behind more than that, its end is not seen. A
         peer that has closed its sending direction alone counts as gone.
+
+        It raises nothing: `receive` and `close_reason` say how it ended. Any number of
+        tasks may wait.
+
+        Cancellation:
+            Loses nothing.
         """
         await trio.lowlevel.checkpoint()
         await self._incoming.wait_for_end()
@@ -417,6 +429,12 @@ class Connection(
 
         ``async with connection.cancel_on_disconnect() as scope:``; afterwards
         ``scope.cancelled_caught`` tells. As `wait_disconnected`.
+
+        Raises:
+            BaseException: what the block raises, as itself and never in a group.
+
+        Cancellation:
+            Is that of the block. The connection is as it was.
         """
         async with open_quiet_nursery() as nursery:
             with trio.CancelScope() as scope:  # noqa: ASYNC100 - it is for the block

@@ -56,6 +56,9 @@ class Timeouts:
         linger: when a connection is closed, for the peer to read the next part of what
             was already sent, and after that to close as well.
 
+    Raises:
+        ValueError: one is no number, or negative, or ``message_rate`` is zero.
+
     Example::
 
         patient = Timeouts(idle=3600, linger=30)
@@ -96,6 +99,10 @@ class Limits:
             a connection sends, the one that holds the most is ended with
             `EvictedError`.
 
+    Raises:
+        ValueError: a number, or ``when_full``, makes no sense.
+        TypeError: ``farewell`` is no `bytes`.
+
     Example::
 
         Limits(max_connections=500, when_full="reject", farewell=b"BUSY\r\n")
@@ -124,6 +131,10 @@ class Concurrency:
         replies: ``"in_order"``: of the requests, for protocols where that says which
             reply is whose. ``"as_ready"``: for those where the messages say so. No
             request waits for the reply to another.
+
+    Raises:
+        ValueError: ``limit`` is less than 1, ``queue`` less than 0, or another makes no
+            sense.
 
     Example::
 
@@ -176,6 +187,9 @@ class KeepAlive:
             also replaces ``count``. None: ``idle + interval * count``, where the system
             has it (Linux); `math.inf`: as long as the system does.
 
+    Raises:
+        ValueError: a number is out of the range that tcp(7) has for it.
+
     Example::
 
         KeepAlive(idle=20, interval=5, count=3)  # dead after 35 seconds
@@ -197,9 +211,12 @@ class Tls:
             ``close_notify`` is missing. Only for protocols that see by themselves
             whether a message is cut short, as length prefixes do.
 
+    Raises:
+        TypeError: ``context`` is none.
+
     Example::
 
-        trio_tcp.serve_tcp(echo, 8888, codec=codec, tls=Tls(context))
+        await trio_tcp.serve_tcp(echo, 8888, codec=codec, tls=Tls(context))
     """
 
     context: ssl.SSLContext = attrs.field(

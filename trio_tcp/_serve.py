@@ -53,8 +53,8 @@ async def serve_listeners(
 
     Each connection's handler runs in a task of its own. When it returns, the connection
     is closed gracefully; when it raises, that connection is aborted and the failure
-    reported to the observer, and the server goes on. `Cancelled`, `KeyboardInterrupt`,
-    `SystemExit` and `trio.TrioInternalError` pass through.
+    reported to the observer, and the server goes on. `trio.Cancelled`,
+    `KeyboardInterrupt`, `SystemExit` and `trio.TrioInternalError` pass through.
 
     Args:
         handler: ``async def handler(connection)``, called for each client.
