@@ -93,7 +93,12 @@ def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
         yield _page_of(name), content, "page.html"
 
 
-def _navigation(app: Sphinx, page: str, trees: dict[int, str], **options: Any) -> str:
+def _navigation(
+    app: Sphinx,
+    page: str,
+    trees: dict[int, str],
+    **options: Any,  # noqa: ANN401 - as the theme calls it
+) -> str:
     """Draw the tree of all pages, which takes longer than all else, once a depth.
 
     None of the source pages is in it: so two in folders of one depth have the same.
