@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class DarkPictures(SphinxTransform):
     """Show both, each with the class by which the theme hides one of them."""
 
-    default_priority = 400
+    default_priority: int | None = 400
 
     def apply(self) -> None:
         """Put the dark one behind each picture that has one."""

@@ -1,8 +1,8 @@
 """Inline code that is a public name leads to it in the reference.
 
-`respond`, `codecs.Lines`, `Limits(max_connections=10)`: exactly the name, perhaps called
-or with the module that has it. `connection.send` is a method of the class whose name it
-has in small letters. Headings, and what is a link already, stay as they are.
+`respond`, `codecs.Lines`, `Limits(max_connections=10)`: exactly the name, perhaps
+called, or with the module that has it. `connection.send` is a method of the class whose
+name it has in small letters. Headings, and what is a link already, stay as they are.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def names_in_prose(full_names: Mapping[str, str]) -> dict[str, str]:
             *_, owner, name = parts
             found.setdefault(f"{owner}.{name}", full)
             found.setdefault(f"{owner.lower()}.{name}", full)
-        elif len(parts) > 2:
+        else:
             found.setdefault(parts[-1], full)
     return found
 

@@ -1,8 +1,8 @@
 """Each class and function of the package by the name that users import it by.
 
-Annotations say where a thing is defined, `trio_tcp._connection.Connection`; the reference
-describes it as `trio_tcp.Connection`. A type variable is described nowhere: it is shown,
-and links to nothing.
+Annotations say where a thing is defined, `trio_tcp._connection.Connection`; the
+reference describes it as `trio_tcp.Connection`. A type variable is described nowhere:
+it is shown, and links to nothing.
 """
 
 from __future__ import annotations

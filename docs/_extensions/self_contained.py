@@ -1,4 +1,4 @@
-"""The site, once built, stands alone: each link on it leads somewhere, nothing is fetched.
+"""The site, once built, stands alone: each link leads somewhere, nothing is fetched.
 
 Sphinx checks what it resolves itself. This looks at the result, as a reader's browser
 does: at raw HTML, at templates, at lines of source pages. Links to other hosts are for
@@ -49,7 +49,8 @@ def _ids(page: Path) -> frozenset[str]:
     return frozenset(map(html.unescape, ID.findall(page.read_text("utf-8"))))
 
 
-def _leads_somewhere(page: Path, target: str, ids: Callable[[Path], frozenset[str]]
+def _leads_somewhere(
+    page: Path, target: str, ids: Callable[[Path], frozenset[str]]
 ) -> bool:
     if target.startswith(("data:", "mailto:")):
         return True

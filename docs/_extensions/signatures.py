@@ -1,8 +1,8 @@
 """Signatures as users need them.
 
-They have the values of defaults that have no public name, a default of our options as it
-can be written (``Timeouts()``), and what a block is given or a call returns, not that it
-comes by a generator or a coroutine.
+They have the values of defaults that have no public name, a default of our options as
+it can be written (``Timeouts()``), and what a block is given or a call returns, not
+that it comes by a generator or a coroutine.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Files of the repository that pages link to, as pages of the site, highlighted.
 
-A link `source:examples/rpc.py` leads to such a page, `source:examples/deploy` to a list of
-what is in a folder, and `[source]` in the reference to the line where a thing begins. The
-site needs no forge beside it.
+A link `source:examples/rpc.py` leads to such a page, `source:examples/deploy` to a list
+of what is in a folder, and `[source]` in the reference to the line where a thing
+begins. The site needs no forge beside it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import importlib
 import inspect
 from functools import partial, reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from docutils import nodes
 from pygments.lexers import get_lexer_for_filename
 from pygments.util import ClassNotFound
+from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.environment.adapters.toctree import global_toctree_for_doc
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
     """Return where a name of the reference is defined, for `sphinx.ext.linkcode`."""
     try:
         module = importlib.import_module(info["module"])
-        thing = reduce(getattr, info["fullname"].split("."), module)
+        thing: Any = reduce(getattr, info["fullname"].split("."), module)
         thing = thing.fget if isinstance(thing, property) else thing
         thing = inspect.unwrap(thing)
         file = Path(inspect.getsourcefile(thing) or "")
@@ -64,7 +65,7 @@ def lead_to_pages(app: Sphinx, document: nodes.document, docname: str) -> None:
         link["internal"] = True
 
 
-def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, object], str]]:
+def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     """Make a page for each file and folder that is linked to, and for what is in it."""
     found: set[str] = set()
     trees: dict[int, str] = {}
@@ -93,24 +94,26 @@ def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, object], str]]:
 
 
 def _navigation(
-    app: Sphinx, page: str, trees: dict[int, str], **options: object
+    app: Sphinx,
+    page: str,
+    trees: dict[int, str],
+    **options: Any,  # noqa: ANN401 - as the theme calls it
 ) -> str:
     """Draw the tree of all pages, which takes longer than all else, once a depth.
 
-    None of the source pages is in it: so it is the same for two in folders of one depth.
+    None of the source pages is in it: so two in folders of one depth have the same.
     """
     depth = page.count("/")
     if depth not in trees:
-        tree = global_toctree_for_doc(
-            app.env, page, app.builder, tags=app.tags, **options
-        )
-        trees[depth] = app.builder.render_partial(tree)["fragment"]
+        builder = _html_builder(app)
+        tree = global_toctree_for_doc(app.env, page, builder, tags=app.tags, **options)
+        trees[depth] = builder.render_partial(tree)["fragment"]
     return trees[depth]
 
 
 def _is_there(app: Sphinx, name: str) -> bool:
     """Whether an earlier build has made the page of a file that is still the same."""
-    page = Path(app.builder.get_output_path(_page_of(name)))
+    page = _html_builder(app).get_output_path(_page_of(name))
     source = ROOT / name
     return page.exists() and page.stat().st_mtime > source.stat().st_mtime
 
@@ -140,9 +143,15 @@ def _highlight(app: Sphinx, path: Path) -> str:
         language = get_lexer_for_filename(path.name).aliases[0]
     except ClassNotFound:
         language = "text"
-    return app.builder.highlighter.highlight_block(
+    highlighted: str = _html_builder(app).highlighter.highlight_block(
         text, language, force=True, linenos="inline", lineanchors=LINE
     )
+    return highlighted
+
+
+def _html_builder(app: Sphinx) -> StandaloneHTMLBuilder:
+    assert isinstance(app.builder, StandaloneHTMLBuilder)
+    return app.builder
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
