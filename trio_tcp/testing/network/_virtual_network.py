@@ -211,7 +211,8 @@ class VirtualNetwork(trio.abc.SocketFactory):
 
         Raises:
             ValueError: There is no host of a name that the target has.
-            TypeError: It is no fault, or no target.
+            TypeError: It is no fault, or no target, or none for this fault, such as
+                anything but a host for `Crash`.
         """
         target = Everything() if on is None else on
         if isinstance(fault, type) or not hasattr(fault, "begin"):
