@@ -29,6 +29,8 @@ MAX_USER_TIMEOUT: Final = (1 << 31) // 1000
 class Timeouts:
     """How long a connection waits for its peer, where nobody else says so.
 
+    In seconds, all but ``message_rate``; `math.inf` switches one off.
+
     Around a single call, use Trio's own `trio.fail_after` and `trio.move_on_after`.
     These here need no call around anything: they hold for all of a connection's life,
     and may be replaced at any moment of it (`Connection.timeouts`).

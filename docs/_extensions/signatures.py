@@ -27,6 +27,9 @@ GENERATOR: Final = re.compile(
 )
 
 
+VARIANCE: Final = re.compile(r"\b(In|Out|T)_(?:co|contra)\b")
+
+
 def rewrite(
     app: Sphinx,
     what: str,
@@ -45,7 +48,12 @@ def rewrite(
         returned = coroutine[1]
     elif returned and (manager := GENERATOR.fullmatch(returned)):
         returned = manager[1]
-    return arguments, returned
+    return _plain(arguments), _plain(returned)
+
+
+def _plain(text: str | None) -> str | None:
+    """Leave out of the name of a type variable what only a type checker asks for."""
+    return text and VARIANCE.sub(r"\1", text)
 
 
 def _with_defaults(arguments: str, thing: object) -> str:
