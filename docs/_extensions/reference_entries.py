@@ -70,11 +70,11 @@ def name_public_bases(
     app: Sphinx, name: str, thing: type, options: object, bases: list[type]
 ) -> None:
     """Name the nearest that are public, in place of those that are not."""
-    bases[:] = [_nearest_public(base) for base in bases]
+    bases[:] = [_nearest_public(b) if isinstance(b, type) else b for b in bases]
 
 
 def _nearest_public(base: type) -> type:
-    for known in getattr(base, "__mro__", ()):
+    for known in base.__mro__:
         place = f"{known.__module__}.{known.__qualname__}"
         if place in public_names() or not place.startswith("trio_tcp."):
             return known
