@@ -67,7 +67,7 @@ def describe_data(
 
 
 def name_public_bases(
-    app: Sphinx, name: str, thing: type, options: object, bases: list[type]
+    app: Sphinx, name: str, thing: type, options: object, bases: list[object]
 ) -> None:
     """Name the nearest that are public, in place of those that are not."""
     bases[:] = [_nearest_public(b) if isinstance(b, type) else b for b in bases]
