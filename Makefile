@@ -43,6 +43,11 @@ coverage: $(VENV)/ready-test ## the suite, and the lines that it does not reach
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage report
 
+docs: $(VENV)/ready-docs ## the site, into build/docs; a broken link or reference fails
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky \
+		--builder html docs build/docs $(ARGS)
+	@echo "The site is in $(CURDIR)/build/docs/index.html"
+
 bench: $(VENV)/ready-bench ## ours beside others, into benchmarks/report.md: 5 minutes
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -112,6 +117,10 @@ $(VENV)/ready-test: $(VENV)/ready
 
 $(VENV)/ready-bench: $(VENV)/ready
 	@$(PIP) --group bench
+	@touch $@
+
+$(VENV)/ready-docs: $(VENV)/ready
+	@$(PIP) --editable '.[cli,monitoring,msgspec,redis,testing]' --group docs
 	@touch $@
 
 $(VENV)/ready-check: $(VENV)/ready-test

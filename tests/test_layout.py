@@ -84,8 +84,8 @@ def test_every_module_opens_by_saying_what_it_is(path: Path) -> None:
 
 LONGER = {
     # The one class that users have in their hands all the time; what it says about its
-    # methods is their reference, and a third of the file.
-    "_connection.py": 570,
+    # methods is their reference, with examples, and two fifths of the file.
+    "_connection.py": 620,
     # Its two halves, through which each message goes: to call another module there
     # costs more than what is done.
     "_incoming.py": 560,

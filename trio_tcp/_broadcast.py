@@ -77,6 +77,11 @@ def broadcast_nowait(
 
     Raises:
         EncodeError: a codec cannot carry this message; nothing was sent.
+
+    Example::
+
+        for slow in trio_tcp.broadcast_nowait("tick", members):
+            slow.abort()
     """
     return [slow for slow, _ in _accept(message, _open_ones(connections))]
 

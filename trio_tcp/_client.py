@@ -44,9 +44,9 @@ async def open_connection(
     """Send and receive messages over any Trio stream.
 
     At the end of the block the connection is closed gracefully, as with
-    `Connection.aclose`. If the block is cancelled it is closed at once, and if it
-    raises it is aborted. The stream belongs to the connection from the call on, and is
-    closed with it, unless `Connection.detach` took it out.
+    `Connection.aclose`. If the block raises, it is aborted. The stream belongs to the
+    connection from the call on, and is closed with it, unless `Connection.detach` took
+    it out.
 
     Args:
         stream: a socket, a subprocess's pipes, an SSH channel, a memory stream, …
@@ -60,6 +60,9 @@ async def open_connection(
         TlsHandshakeError: TLS could not be agreed on.
         PeerTooSlowError: nor within `Timeouts.handshake`.
         BaseException: what the block raises, as itself and never in a group.
+
+    Cancellation:
+        Closes the stream at once.
 
     Example::
 
@@ -148,6 +151,8 @@ async def connect_tcp(
     one answers (Happy Eyeballs, RFC 8305, by `trio.open_tcp_stream`), for up to
     `Timeouts.connect`. `trio.fail_after` around it is a deadline for the whole block.
 
+    At the end of the block the connection is closed as by `open_connection`.
+
     Args:
         host: a name or an address.
         port: a number from 1 to 65535.
@@ -164,8 +169,13 @@ async def connect_tcp(
     Raises:
         ConnectError: nobody could be reached (an `OSError`, with its ``errno``), or TLS
             could not be agreed on.
-        ValueError: this system cannot do what ``keepalive`` says.
+        ValueError: ``tls`` is a context for servers, or this system cannot do what
+            ``keepalive`` says.
         BaseException: what the block raises, as itself and never in a group.
+
+    Cancellation:
+        While it connects: nothing is left open. In the block: closes the connection at
+        once.
 
     Example::
 
@@ -208,6 +218,9 @@ async def connect_unix(
 ) -> AsyncGenerator[Connection[In, Out], None]:
     """Connect to a server on this machine by the path of its Unix socket.
 
+    For up to `Timeouts.connect`. At the end of the block the connection is closed as by
+    `open_connection`.
+
     Args:
         path: of the socket.
         codec: turns messages into bytes and back; the server's own.
@@ -217,6 +230,16 @@ async def connect_unix(
     Raises:
         ConnectError: nobody listens there (an `OSError`, with its ``errno``).
         BaseException: what the block raises, as itself and never in a group.
+
+    Cancellation:
+        As of `connect_tcp`.
+
+    Example::
+
+        lines = codecs.Lines()
+        async with trio_tcp.connect_unix("/run/echo.sock", codec=lines) as connection:
+            await connection.send("hello")
+            print(await connection.receive())
     """
     reach = partial(trio.open_unix_socket, path)
     transport = make_transport(await _reach(os.fspath(path), reach, timeouts.connect))

@@ -60,6 +60,13 @@ class Connection(
     Cancellation, for all methods: a cancelled call has done nothing, so it can simply
     be made again; exceptions to this say so. Calls that need not wait are schedule
     points at least every 64th time, not every time.
+
+    Example::
+
+        async def greet(connection: trio_tcp.Connection[str, str]) -> None:
+            await connection.send("who is there?")
+            async for name in connection:
+                await connection.send(f"hello, {name}")
     """
 
     __slots__ = (
@@ -274,8 +281,14 @@ class Connection(
     async def send_many(self, messages: Iterable[Out_contra]) -> None:
         """Accept several messages together: all of them, next to each other, or none.
 
-        All are encoded before any is sent, so an `EncodeError` sends nothing, and
-        neither does `trio.Cancelled`. Otherwise as `send`.
+        All are encoded before any waits for room.
+
+        Raises:
+            EncodeError: the codec cannot carry one of them; none was sent.
+            Exception: as `send`.
+
+        Cancellation:
+            `trio.Cancelled` means that none of them is sent, ever.
         """
         await checkpoint_if_cancelled()
         frames = [self._codec.encode(message) for message in messages]
@@ -407,6 +420,12 @@ class Connection(
         For a handler that works long, or only sends. What the peer sends meanwhile is
         kept for `receive`, up to 64 KiB; behind more than that, its end is not seen. A
         peer that has closed its sending direction alone counts as gone.
+
+        It raises nothing: `receive` and `close_reason` say how it ended. Any number of
+        tasks may wait.
+
+        Cancellation:
+            Loses nothing.
         """
         await trio.lowlevel.checkpoint()
         await self._incoming.wait_for_end()
@@ -417,6 +436,19 @@ class Connection(
 
         ``async with connection.cancel_on_disconnect() as scope:``; afterwards
         ``scope.cancelled_caught`` tells. As `wait_disconnected`.
+
+        Raises:
+            BaseException: what the block raises, as itself and never in a group.
+
+        Cancellation:
+            Is that of the block. The connection is as it was.
+
+        Example::
+
+            async with connection.cancel_on_disconnect() as scope:
+                await connection.send(await write_report())
+            if scope.cancelled_caught:
+                print("nobody waits for it any more")
         """
         async with open_quiet_nursery() as nursery:
             with trio.CancelScope() as scope:  # noqa: ASYNC100 - it is for the block
@@ -442,6 +474,12 @@ class Connection(
         A drain lets a message that has been received be answered. A dialogue of several
         messages has pauses in which it looks as if nothing were under way; inside this
         block, `receive` goes on waiting while the server drains.
+
+        Example::
+
+            with connection.busy():
+                await connection.send("password?")
+                password = await connection.receive()
         """
         return self._incoming.busy()
 
@@ -518,6 +556,12 @@ class Connection(
 
         Returns:
             This same connection, with the types of the new codec.
+
+        Example::
+
+            size = int(await connection.receive())  # a line of text
+            binary = connection.switch_codec(codecs.FixedLength(size))
+            picture = await binary.receive()
         """
         # One object with two types, before and after: more than a type can say.
         switched: Connection[NewIn, NewOut] = self  # type: ignore[assignment]
@@ -545,6 +589,12 @@ class Connection(
 
         Cancellation:
             Breaks the connection: what the peer has seen cannot be known.
+
+        Example::
+
+            if await connection.receive() == "STARTTLS":
+                await connection.send("go ahead")
+                await connection.start_tls(context)
         """
         await self._empty()
         if self._outgoing.closed:

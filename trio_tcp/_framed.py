@@ -46,7 +46,9 @@ def framed(
         observer: is told what happens to the connections.
 
     Returns:
-        ``async def serve(stream)``. It closes the stream.
+        ``async def serve(stream)``. It closes the stream, and raises only what leaves a
+        server, too (see `serve_listeners`). When it is cancelled, it closes the stream
+        at once.
 
     Example::
 

@@ -37,6 +37,8 @@ MAX_USER_TIMEOUT: Final = (1 << 31) // 1000
 class Timeouts:
     """How long a connection waits for its peer, where nobody else says so.
 
+    In seconds, all but ``message_rate``; `math.inf` switches one off.
+
     Around a single call, use Trio's own `trio.fail_after` and `trio.move_on_after`.
     These here need no call around anything: they hold for all of a connection's life,
     and may be replaced at any moment of it (`Connection.timeouts`).
@@ -63,6 +65,9 @@ class Timeouts:
         lifetime: for a server's connection in all. Its handler is cancelled.
         linger: when a connection is closed, for the peer to read the next part of what
             was already sent, and after that to close as well.
+
+    Raises:
+        ValueError: one is no number, or negative, or ``message_rate`` is zero.
 
     Example::
 
@@ -104,6 +109,10 @@ class Limits:
             a connection sends, the one that holds the most is ended with
             `EvictedError`.
 
+    Raises:
+        ValueError: a number, or ``when_full``, makes no sense.
+        TypeError: ``farewell`` is no `bytes`.
+
     Example::
 
         Limits(max_connections=500, when_full="reject", farewell=b"BUSY\r\n")
@@ -132,6 +141,10 @@ class Concurrency:
         replies: ``"in_order"``: of the requests, for protocols where that says which
             reply is whose. ``"as_ready"``: for those where the messages say so. No
             request waits for the reply to another.
+
+    Raises:
+        ValueError: ``limit`` is less than 1, ``queue`` less than 0, or another makes no
+            sense.
 
     Example::
 
@@ -184,6 +197,9 @@ class KeepAlive:
             also replaces ``count``. None: ``idle + interval * count``, where the system
             has it (Linux); `math.inf`: as long as the system does.
 
+    Raises:
+        ValueError: a number is out of the range that tcp(7) has for it.
+
     Example::
 
         KeepAlive(idle=20, interval=5, count=3)  # dead after 35 seconds
@@ -205,9 +221,12 @@ class Tls:
             ``close_notify`` is missing. Only for protocols that see by themselves
             whether a message is cut short, as length prefixes do.
 
+    Raises:
+        TypeError: ``context`` is none.
+
     Example::
 
-        trio_tcp.serve_tcp(echo, 8888, codec=codec, tls=Tls(context))
+        await trio_tcp.serve_tcp(echo, 8888, codec=codec, tls=Tls(context))
     """
 
     context: ssl.SSLContext = attrs.field(

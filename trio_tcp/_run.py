@@ -70,6 +70,8 @@ def run_server(
 
     Raises:
         OSError: it cannot listen there.
+        ValueError: as `serve_tcp`.
+        RuntimeError: this is not the main thread.
 
     Example::
 

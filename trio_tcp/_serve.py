@@ -57,8 +57,8 @@ async def serve_listeners(
 
     Each connection's handler runs in a task of its own. When it returns, the connection
     is closed gracefully; when it raises, that connection is aborted and the failure
-    reported to the observer, and the server goes on. `Cancelled`, `KeyboardInterrupt`,
-    `SystemExit` and `trio.TrioInternalError` pass through.
+    reported to the observer, and the server goes on. `trio.Cancelled`,
+    `KeyboardInterrupt`, `SystemExit` and `trio.TrioInternalError` pass through.
 
     Args:
         handler: ``async def handler(connection)``, called for each client.
@@ -83,6 +83,13 @@ async def serve_listeners(
     Cancellation:
         Ends the server: its listeners are closed, its handlers cancelled, and their
         connections closed at once. To end it in order, use `Server.drain`.
+
+    Example::
+
+        listeners = await trio_tcp.open_tcp_listeners(8888, host="localhost")
+        async with trio_tcp.open_unix_listener("/run/echo.sock") as listener:
+            listeners.append(listener)
+            await trio_tcp.serve_listeners(echo, listeners, codec=codecs.Lines())
     """
     try:
         if tls is not None:
@@ -265,6 +272,11 @@ async def serve_unix(
 
     Cancellation:
         As `serve_listeners`.
+
+    Example::
+
+        lines = codecs.Lines()
+        await trio_tcp.serve_unix(echo, "/run/echo.sock", codec=lines, mode=0o660)
     """
     if tls is not None:
         check_side(tls, server=True)

@@ -266,6 +266,11 @@ class Server:
 
         Raises:
             RuntimeError: the server has ended without a drain.
+
+        Example::
+
+            report = await server.drain(grace=10)
+            print(report.finished, "finished,", report.cancelled, "cancelled")
         """
         await trio.lowlevel.checkpoint()
         if self._drain is None:

@@ -210,7 +210,11 @@ class GarbageSkipped(ConnectionEvent):
 
 @attrs.frozen(kw_only=True)
 class HandlerFailed(ConnectionEvent):
-    """A handler raised an exception that is not its own peer's doing."""
+    """A handler raised an exception that is not its own peer's doing.
+
+    Attributes:
+        error: the exception, with its traceback.
+    """
 
     error: BaseException
 

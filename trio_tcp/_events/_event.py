@@ -43,6 +43,13 @@ class Observer(Protocol):
     A record holds no message, but its ``error`` can quote a part of one, and ``label``
     is the user's: escape both before you write them where a line end or a terminal's
     escape sequence means something.
+
+    Example::
+
+        def observe(event: trio_tcp.Event) -> None:
+            if isinstance(event, trio_tcp.HandlerFailed):
+                failures.append(event.error)
+            trio_tcp.log_events(event)
     """
 
     def __call__(self, event: Event, /) -> None:

@@ -22,14 +22,23 @@ __all__ = [
 
 @attrs.frozen(kw_only=True)
 class ServerStarted(Event):
-    """A server listens. Clients can connect from now on."""
+    """A server listens. Clients can connect from now on.
+
+    Attributes:
+        addresses: where, one for each listener that has an address.
+    """
 
     addresses: tuple[Address, ...]
 
 
 @attrs.frozen(kw_only=True)
 class ServerStopped(Event):
-    """A server has ended, and all its connections with it."""
+    """A server has ended, and all its connections with it.
+
+    Attributes:
+        addresses: where it listened.
+        accepted: as in `ServerStatistics`, at the end.
+    """
 
     addresses: tuple[Address, ...]
     accepted: int
@@ -50,6 +59,10 @@ class AcceptPaused(Event):
     """The system is out of descriptors or memory; accepting is tried again later.
 
     Reported once, not for each attempt, until `AcceptResumed`.
+
+    Attributes:
+        error: what the system said.
+        retry_seconds: until the next attempt.
     """
 
     error: OSError
@@ -58,7 +71,11 @@ class AcceptPaused(Event):
 
 @attrs.frozen(kw_only=True)
 class AcceptResumed(Event):
-    """Accepting works again, after an `AcceptPaused`."""
+    """Accepting works again, after an `AcceptPaused`.
+
+    Attributes:
+        paused_seconds: since then.
+    """
 
     paused_seconds: float
 

@@ -78,6 +78,10 @@ class Backplane(Protocol[T_contra]):
     def bind(self, receiver: Receiver, /) -> None:
         """Deliver to this hub from now on.
 
+        Args:
+            receiver: the hub, which calls this when it is made: an object that takes
+                each `Delivery`, and is told of what is missing.
+
         Raises:
             ValueError: it delivers to one already.
         """
@@ -99,6 +103,11 @@ class Backplane(Protocol[T_contra]):
         """Take a message to the other hubs, at most once. For topics without history.
 
         They get messages in the order of these calls.
+
+        Args:
+            topic: without a history.
+            message: what to publish.
+            key: comes back with the `Delivery`.
 
         Returns:
             What waits, in a known time, until it is known whether it was taken there.

@@ -25,6 +25,12 @@ class Position:
         epoch: of the hub's memory of this topic. Another hub, or the same one after a
             restart, counts anew, and has another.
         sequence: of the last publication that it has.
+
+    Example::
+
+        kept = str(item.position)  # by the subscriber, to come back with
+        position = trio_tcp.Position.parse(kept)
+        prices = hub.subscribe("prices", after={"prices": position})
     """
 
     epoch: str

@@ -117,7 +117,11 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
         self.end()
 
     async def aclose(self) -> None:
-        """As `close`."""
+        """As `close`.
+
+        Cancellation:
+            It is closed all the same.
+        """
         self.close()
         await trio.lowlevel.checkpoint()
 

@@ -60,7 +60,7 @@ async def open_pool(
     When the block ends, idle connections are closed gracefully. Those in use are closed
     at once, so whoever still uses one, in a task from outside the block, gets
     `ConnectionClosedError`; whoever waits for one, or asks later, `PoolClosedError`. If
-    the block raises or is cancelled, all are closed at once.
+    the block raises, all are closed at once.
 
     Args:
         connect: opens a connection, each time it is called:
@@ -91,6 +91,9 @@ async def open_pool(
         ValueError: one of the numbers makes no sense.
         TypeError: ``connect`` is a connection, not what opens one.
         BaseException: what the block raises, as itself and never in a group.
+
+    Cancellation:
+        Closes all connections at once.
 
     Example::
 

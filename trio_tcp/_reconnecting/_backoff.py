@@ -36,6 +36,9 @@ class Backoff:
             server that accepts and then crashes is not healthy.
         max_attempts: failures in a row after which it gives up; `math.inf` never does.
 
+    Raises:
+        ValueError: a number makes no sense, or ``initial`` is more than ``maximum``.
+
     Example::
 
         Backoff(initial=0.1, maximum=5, max_attempts=20)

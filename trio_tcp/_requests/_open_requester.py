@@ -74,8 +74,7 @@ async def open_requester(
     request is its deadline.
 
     At the end of the block the connection is closed gracefully, unless requests that
-    were cancelled still wait for replies. If the block raises, or is cancelled, it is
-    closed at once.
+    were cancelled still wait for replies. If the block raises, it is closed at once.
 
     Args:
         connect: opens a connection: ``functools.partial(connect_tcp, ...)``.
@@ -94,9 +93,13 @@ async def open_requester(
 
     Raises:
         ValueError: a number makes no sense, or both functions are given.
+        TypeError: ``connect`` is a connection, not what opens one.
         BaseException: what the block raises, as itself; and what ``connect`` and
             ``prepare`` raise that is no failure of a connection: then the block is
             cancelled.
+
+    Cancellation:
+        Closes the connection at once.
 
     Example::
 
@@ -171,6 +174,12 @@ class ReconnectingRequester(Generic[In, Out]):
         As `request`, but when the connection ends before the reply comes, it is sent
         again over the next one, as often as the retry budget allows. `ConnectionLost`
         then means that it does not.
+
+        Raises:
+            Exception: as `request`.
+
+        Cancellation:
+            As of `request`; it is not sent again.
         """
         self._tokens.deposit()
         return await self._requests.ask(message, is_repeatable=True)
@@ -195,6 +204,9 @@ class ReconnectingRequester(Generic[In, Out]):
         Raises:
             Exception: the permanent error after which it cannot come.
             trio.ClosedResourceError: likewise, as the requester is closed.
+
+        Cancellation:
+            Changes nothing.
         """
         return await self._reconnector.wait_for(kind)
 

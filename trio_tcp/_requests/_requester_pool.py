@@ -87,7 +87,11 @@ async def open_requester_pool(
 
     Raises:
         ValueError: a number makes no sense.
+        TypeError: as `open_requester`.
         BaseException: as `open_requester`.
+
+    Cancellation:
+        Closes all connections at once.
 
     Example::
 
@@ -144,7 +148,14 @@ class RequesterPool(Generic[In, Out]):
         self._reconnector = reconnector
 
     async def request(self, message: Out) -> In:
-        """Send a request, at most once; as `ReconnectingRequester.request`."""
+        """Send a request, at most once; as `ReconnectingRequester.request`.
+
+        Raises:
+            Exception: as there.
+
+        Cancellation:
+            As there.
+        """
         return await self._choose().request(message)
 
     async def request_repeatable(self, message: Out) -> In:
@@ -152,6 +163,12 @@ class RequesterPool(Generic[In, Out]):
 
         As `ReconnectingRequester.request_repeatable`; it is sent again over the
         connection that replaces the one that was lost.
+
+        Raises:
+            Exception: as there.
+
+        Cancellation:
+            As there.
         """
         return await self._choose().request_repeatable(message)
 

@@ -37,6 +37,9 @@ class RetryBudget:
         share: of the requests in the window, as a fraction: 0.2 is one in five. Zero,
             with ``min_per_second=0``, means that nothing is sent again.
 
+    Raises:
+        ValueError: ``window`` is not above zero and finite, or another is negative.
+
     Example::
 
         RetryBudget(min_per_second=1, share=0.1)

@@ -47,8 +47,7 @@ async def open_session(
     """Stay in touch with a server: one connection after another, as each breaks.
 
     Nothing is connected before the loop asks for it. At the end of the block the last
-    connection is closed gracefully; if the block is cancelled it is closed at once, and
-    if it raises it is aborted.
+    connection is closed gracefully; if the block raises, it is aborted.
 
     Args:
         connect: opens a connection, and is called for each attempt, so that a name is
@@ -63,7 +62,11 @@ async def open_session(
         random: for jitter; by default one that the module `random` seeds.
 
     Raises:
+        TypeError: ``connect`` is a connection, not what opens one.
         BaseException: what the block raises, as itself and never in a group.
+
+    Cancellation:
+        Closes the connection at once.
 
     Example::
 
@@ -217,7 +220,9 @@ class Session(Generic[In, Out]):
     def states(self) -> AsyncIterator[SessionState]:
         """Iterate over the state as it is and each that follows; `Stopped` is the last.
 
-        None is left out, however short it was or slow the iteration is.
+        None is left out, however short it was or slow the iteration is, nor when a step
+        of it is cancelled. Any number of tasks may iterate, each from the state as it
+        is.
         """
         return self._reconnector.states()
 
@@ -227,5 +232,8 @@ class Session(Generic[In, Out]):
         Raises:
             Exception: the session stopped with this error, so it cannot come.
             trio.ClosedResourceError: the session's block has ended; likewise.
+
+        Cancellation:
+            Changes nothing.
         """
         return await self._reconnector.wait_for(kind)

@@ -38,7 +38,12 @@ class WorkersEvent(DescribedEvent):
 
 @attrs.frozen(kw_only=True)
 class SupervisorStarted(WorkersEvent):
-    """All workers of the first generation are ready."""
+    """All workers of the first generation are ready.
+
+    Attributes:
+        addresses: where they listen.
+        workers: how many there are.
+    """
 
     addresses: tuple[Address, ...]
     workers: int
@@ -97,7 +102,11 @@ class WorkersFailed(WorkersEvent):
 
 @attrs.frozen(kw_only=True)
 class ReloadStarted(WorkersEvent):
-    """New workers are started; the old ones go on serving."""
+    """New workers are started; the old ones go on serving.
+
+    Attributes:
+        generation: of the new ones, as in `WorkerEvent`.
+    """
 
     generation: int
 
@@ -108,7 +117,12 @@ class ReloadStarted(WorkersEvent):
 
 @attrs.frozen(kw_only=True)
 class ReloadFinished(WorkersEvent):
-    """The new workers are ready; the old ones are told to drain."""
+    """The new workers are ready; the old ones are told to drain.
+
+    Attributes:
+        generation: of the new ones, as in `WorkerEvent`.
+        seconds: since `ReloadStarted`.
+    """
 
     generation: int
     seconds: float
@@ -123,6 +137,7 @@ class ReloadFailed(WorkersEvent):
     """The new workers did not become ready; the old ones go on serving.
 
     Attributes:
+        generation: of the new ones, as in `WorkerEvent`.
         reason: why, in a sentence.
     """
 

@@ -26,6 +26,10 @@ class Supervision:
             seconds a worker must have been ready for its death to be the first in a
             row. When one has died ``max_attempts`` times in a row and no other worker
             serves, the supervisor gives up; while others serve, it goes on trying.
+
+    Raises:
+        ValueError: a duration is no number, or negative.
+        TypeError: ``restart`` is no `Backoff`.
     """
 
     startup: float = attrs.field(default=60.0, validator=duration)

@@ -30,6 +30,9 @@ class Chunks:
         max_bytes: the most that one message carries, in either direction. More that
             arrives at once becomes several messages.
 
+    Raises:
+        ValueError: ``max_bytes`` is no whole number of at least 1.
+
     Example::
 
         assert Chunks().encode(b"some bytes") == b"some bytes"

@@ -61,7 +61,8 @@ class Delimited:
         max_bytes: the largest message, without its delimiter, in either direction.
 
     Raises:
-        ValueError: one delimiter occurs in another before its end.
+        ValueError: a delimiter is empty, or occurs in another before its end; or
+            ``max_bytes`` is no whole number of at least 1.
 
     Example::
 

@@ -28,6 +28,9 @@ class FixedLength:
     Args:
         size: of each message, in bytes.
 
+    Raises:
+        ValueError: ``size`` is no whole number of at least 1.
+
     Example::
 
         records = FixedLength(4)

@@ -35,6 +35,9 @@ class LengthPrefixed:
         max_bytes: the largest message, without its prefix, in either direction. A
             longer one that the peer announces is refused before any of it is stored.
 
+    Raises:
+        ValueError: an argument is not one of those.
+
     Example::
 
         LengthPrefixed().encode(b"hello")  # b"\x00\x00\x00\x05hello"

@@ -92,7 +92,8 @@ class Lines:
         max_bytes: the longest line, encoded, without its line end, in either direction.
 
     Raises:
-        ValueError: the encoding is unknown, or not one of lines of bytes.
+        ValueError: the encoding is unknown, or not one of lines of bytes; or another
+            argument makes no sense.
 
     Example::
 

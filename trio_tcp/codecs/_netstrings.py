@@ -49,6 +49,9 @@ class Netstrings:
         max_bytes: the largest message, without length and comma, in either direction.
             A longer one that the peer announces is refused before any of it is stored.
 
+    Raises:
+        ValueError: ``max_bytes`` is no whole number of at least 1.
+
     Example::
 
         assert Netstrings().encode(b"hello") == b"5:hello,"

@@ -72,6 +72,9 @@ class VarintPrefixed:
         max_bytes: the largest message, without its prefix, in either direction. A
             longer one that the peer announces is refused before any of it is stored.
 
+    Raises:
+        ValueError: ``max_bytes`` is no whole number of at least 1.
+
     Example::
 
         assert VarintPrefixed().encode(b"hello") == b"\x05hello"

@@ -173,6 +173,9 @@ class Metrics:
 
         Args:
             accept: the ``Accept`` header of HTTP.
+
+        Cancellation:
+            Changes nothing.
         """
         await trio.lowlevel.checkpoint()
         return encode(self._registry, accept)

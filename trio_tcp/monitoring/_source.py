@@ -45,5 +45,9 @@ class StatusSource(Protocol):
         ...
 
     async def expose(self, accept: str) -> Exposition:
-        """Return all figures, in a format that suits an ``Accept`` header of HTTP."""
+        """Return all figures, in a format that suits an ``Accept`` header of HTTP.
+
+        Cancellation:
+            Changes nothing.
+        """
         ...

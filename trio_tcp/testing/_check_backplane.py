@@ -195,6 +195,9 @@ async def check_backplane(make: Make) -> None:
         AssertionError: a promise is broken.
         trio.TooSlowError: something did not come.
 
+    Cancellation:
+        Ends it; the backplanes are closed.
+
     Example::
 
         broker = testing.MemoryBroker()

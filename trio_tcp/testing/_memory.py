@@ -92,6 +92,9 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             trio.BusyResourceError: another task is sending.
             trio.BrokenResourceError: as `send_all`.
             trio.ClosedResourceError: as `send_all`.
+
+        Cancellation:
+            Changes nothing.
         """
         if self._sending:
             raise trio.BusyResourceError("another task is sending on this stream")
@@ -108,7 +111,15 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             self._sending = False
 
     async def send_eof(self) -> None:
-        """Send the end: the other end reads ``b""`` after all that came before."""
+        """Send the end: the other end reads ``b""`` after all that came before.
+
+        Raises:
+            trio.BusyResourceError: another task is sending.
+            trio.ClosedResourceError: this end is closed.
+
+        Cancellation:
+            Sends nothing.
+        """
         if self._sending:
             raise trio.BusyResourceError("another task is sending on this stream")
         await trio.lowlevel.checkpoint()
@@ -124,6 +135,10 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             trio.BusyResourceError: another task is receiving.
             trio.BrokenResourceError: the other end reset the connection.
             trio.ClosedResourceError: this end is closed.
+            ValueError: ``max_bytes`` is less than 1.
+
+        Cancellation:
+            Loses nothing.
         """
         if max_bytes is not None and operator.index(max_bytes) < 1:
             raise ValueError("max_bytes must be at least 1")
@@ -158,6 +173,9 @@ class MemoryStream(trio.abc.HalfCloseableStream):
         """Close both directions.
 
         As with TCP, closing while received bytes lie unread resets the connection.
+
+        Cancellation:
+            It is closed all the same.
         """
         if not self._closed:
             if self._incoming.data:
@@ -185,6 +203,15 @@ def memory_stream_pair(
 
     Args:
         capacity: bytes that each direction holds before its sender waits.
+
+    Raises:
+        ValueError: ``capacity`` is less than 1.
+
+    Example::
+
+        here, there = testing.memory_stream_pair()
+        await here.send_all(b"hello")
+        assert await there.receive_some() == b"hello"
     """
     if capacity < 1:
         raise ValueError("capacity must be at least 1")
@@ -209,6 +236,9 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
 
         Raises:
             ConnectionRefusedError: the listener is closed.
+
+        Cancellation:
+            The server has not seen it.
         """
         ours, theirs = memory_stream_pair(self._capacity)
         try:
@@ -218,9 +248,20 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
         return ours
 
     async def accept(self) -> MemoryStream:
-        """Wait for the next connection."""
+        """Wait for the next connection.
+
+        Raises:
+            trio.ClosedResourceError: the listener is closed.
+
+        Cancellation:
+            Loses none.
+        """
         return await self._receive.receive()
 
     async def aclose(self) -> None:
-        """Accept no more."""
+        """Accept no more: whoever connects, or waits for it, is refused.
+
+        Cancellation:
+            It is closed all the same.
+        """
         await self._receive.aclose()

@@ -47,6 +47,13 @@ async def connection_pair(
         capacity: bytes that each direction holds before its sender waits.
         timeouts: of both.
 
+    Raises:
+        ValueError: ``capacity`` is less than 1.
+        BaseException: what the block raises, as itself and never in a group.
+
+    Cancellation:
+        Closes both at once.
+
     Example::
 
         async with testing.connection_pair(codecs.Lines()) as (here, there):
@@ -105,7 +112,7 @@ async def serve_in_memory(
 ) -> AsyncGenerator[MemoryServer[Message], None]:
     """Run a handler under all of a server's policies, without a socket.
 
-    At the end of the block the server is cancelled.
+    At the end of the block the server is cancelled, and its connections with it.
 
     Args:
         handler: ``async def handler(connection)``, called for each client.
@@ -114,6 +121,12 @@ async def serve_in_memory(
         limits: of the server.
         timeouts: of the server's side.
         observer: of the server's side.
+
+    Raises:
+        BaseException: what the block raises, as itself and never in a group.
+
+    Cancellation:
+        As the end of the block.
 
     Example::
 

@@ -24,6 +24,7 @@ from tests.docs.pictures.retries import retries
 from tests.docs.pictures.rolling_restart import draw_rolling_restart
 from tests.docs.pictures.sessions import draw_sessions
 from tests.docs.pictures.states import pooled, session_states
+from tests.docs.tutorial import draw_tutorial
 from tests.examples.chat.pictures import draw_chat
 
 __all__ = ["OF_PAGES", "OF_RUNS", "REPEATABLE", "draw_every_picture"]
@@ -69,6 +70,7 @@ OF_RUNS: Final[Mapping[Callable[[], None], tuple[str, ...]]] = {
     draw_bench: ("docs/how-to/bench_report.svg", "docs/how-to/bench_stall.svg"),
     draw_sessions: ("docs/how-to/connect.svg", "docs/how-to/connect_tls.svg"),
     draw_proxy: ("docs/how-to/proxy.svg",),
+    draw_tutorial: ("docs/tutorial/sold-twice.svg",),
     draw_chat: (
         "docs/how-to/chat_page.png",
         "docs/how-to/chat_page_dark.png",

@@ -2,10 +2,10 @@
 
 It has a table for each::
 
-[[fault]]
-at = 1.5
-seconds = 10
-fault = "latency:seconds=0.2@to-client"
+    [[fault]]
+    at = 1.5
+    seconds = 10
+    fault = "latency:seconds=0.2@to-client"
 """
 
 from __future__ import annotations

@@ -57,6 +57,16 @@ class Plan:
 
     Attributes:
         steps: The faults, in the order of their times.
+
+    Example::
+
+        path = net.path("a", "b")
+        steps = [
+            faults.Step(at=1, seconds=5, fault=faults.Partition(), on=path),
+            faults.Step(at=8, fault=faults.Reset()),
+        ]
+        async with faults.Plan(steps).running(net, quiet=10):
+            await use_the_service()
     """
 
     steps: tuple[Step, ...] = attrs.field(converter=_in_order)

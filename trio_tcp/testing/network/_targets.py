@@ -35,7 +35,12 @@ class Everything:
 @final
 @attrs.frozen
 class Path:
-    """Both directions between two hosts."""
+    """Both directions between two hosts. Made by `VirtualNetwork.path`.
+
+    Attributes:
+        a: The name of one host.
+        b: The name of the other.
+    """
 
     a: str
     b: str
@@ -56,7 +61,12 @@ class Path:
 @final
 @attrs.frozen
 class Port:
-    """A port of a host, and every connection that is made to it."""
+    """A port of a host, and every connection to it. Made by `VirtualNetwork.port`.
+
+    Attributes:
+        host: The name of the host.
+        port: Its number.
+    """
 
     host: str
     port: int

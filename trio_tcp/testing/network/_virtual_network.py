@@ -168,6 +168,10 @@ class VirtualNetwork(trio.abc.SocketFactory):
             b: The name of another. Both directions are set; for one, use `link`. What
                 a host sends to itself is set only where its name is given twice.
             **options: As of `LinkOptions`: ``latency=0.05, jitter=0.01``.
+
+        Raises:
+            TypeError: There is no such option.
+            ValueError: One makes no sense.
         """
         attrs.evolve(LinkOptions(), **options)  # refuse what is wrong before it is kept
         self._link_changes.append((a, b, options))
@@ -207,7 +211,8 @@ class VirtualNetwork(trio.abc.SocketFactory):
 
         Raises:
             ValueError: There is no host of a name that the target has.
-            TypeError: It is no fault, or no target.
+            TypeError: It is no fault, or no target, or none for this fault, such as
+                anything but a host for `Crash`.
         """
         target = Everything() if on is None else on
         if isinstance(fault, type) or not hasattr(fault, "begin"):
@@ -256,6 +261,9 @@ class VirtualNetwork(trio.abc.SocketFactory):
 
         Time passes only as far as segments need to arrive. What happens later by a
         timer, of a program or of TCP itself, is not waited for.
+
+        Cancellation:
+            Changes nothing.
         """
         while True:
             await trio.testing.wait_all_tasks_blocked()

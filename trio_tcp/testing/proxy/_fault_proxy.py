@@ -133,7 +133,7 @@ class FaultProxy:
 
         Raises:
             ValueError: the fault means nothing to real programs; the text says why.
-            TypeError: it is no fault, or no target.
+            TypeError: it is no fault, or no target, or none for this fault.
         """
         check_suitable(fault)
         return self.network.inject(fault, on)

@@ -92,6 +92,21 @@ def run_simulation(
         SimulationError: Another simulation runs in this process.
         BaseException: What the function or a host raised, as itself; more than one at
             once as a group. A note has the seed.
+
+    Example::
+
+        async def main(net: testing.VirtualNetwork) -> str:
+            lines = codecs.Lines()
+            net.host("server").start(partial(serve_tcp, echo, 80, codec=lines))
+            await net.settle()
+            net.inject(faults.Latency(0.5), on=net.path("test", "server"))
+            async with trio_tcp.connect_tcp("server", 80, codec=lines) as client:
+                await client.send("hello")
+                return await client.receive()
+
+        result = testing.run_simulation(main, seed=7)
+        assert result.value == "hello"
+        assert 1 < result.seconds < 10  # of the network's time
     """
     if not _one_at_a_time.acquire(blocking=False):
         raise SimulationError("a simulation runs already in this process")

@@ -30,11 +30,6 @@ def simulated(
 ) -> Callable[[_Test], Callable[..., None]]:
     """Make a plain test of an async function, run as a simulation under many seeds.
 
-    ```python
-    @simulated(seeds=200)
-    async def test_nothing_is_lost(net, message): ...
-    ```
-
     The function's first argument is the `VirtualNetwork`; the others are the test's:
     fixtures and parameters, made once for all seeds. The first seed that fails ends the
     test, and notes at its exception have the line that replays it. The environment
@@ -50,6 +45,19 @@ def simulated(
     Raises:
         TypeError: The function is not async, or takes no network.
         BaseException: When the test runs: what `run_simulation` raises.
+
+    Example::
+
+        @testing.simulated(seeds=20)
+        async def test_a_slow_network_loses_nothing(net):
+            lines = codecs.Lines()
+            serve = partial(trio_tcp.serve_tcp, echo, 80, codec=lines)
+            net.host("server").start(serve)
+            await net.settle()
+            net.inject(faults.Latency(0.2, jitter=0.1))
+            async with trio_tcp.connect_tcp("server", 80, codec=lines) as client:
+                await client.send("hello")
+                assert await client.receive() == "hello"
     """
 
     def decorate(test: _Test) -> Callable[..., None]:

@@ -59,7 +59,12 @@ class Flow(Protocol):
 
 
 class SegmentOptions(NamedTuple):
-    """What a SYN offers."""
+    """What a SYN offers.
+
+    Attributes:
+        mss: The largest payload that the sender takes, in bytes.
+        window_scale: By how many bits its windows are shifted (RFC 7323, 2.2).
+    """
 
     mss: int
     """The largest payload of a segment that its sender takes, in bytes."""
