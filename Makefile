@@ -43,9 +43,10 @@ coverage: $(VENV)/ready-test ## the suite, and the lines that it does not reach
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage report
 
+# Each page is read anew: a link to a page that is new, or gone, is in pages that are not.
 docs: $(VENV)/ready-docs ## the site, into build/docs; a broken link or reference fails
 	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky \
-		--builder html docs build/docs $(ARGS)
+		--fresh-env --builder html docs build/docs $(ARGS)
 	@echo "The site is in $(CURDIR)/build/docs/index.html"
 
 bench: $(VENV)/ready-bench ## ours beside others, into benchmarks/report.md: 5 minutes

@@ -29,7 +29,7 @@ PAGES_BY_NAME: Final = {
 
 def entries(path: Path) -> list[str]:
     """Return the pages that a page has below it, as its toctrees name them."""
-    found: list[str] = []
+    found = list[str]()
     for body in TOCTREE.findall(path.read_text(encoding="utf-8")):
         for line in filter(None, map(str.strip, body.splitlines())):
             if not line.startswith(":"):
@@ -50,7 +50,7 @@ def matching(folder: Path, entry: str) -> list[str]:
 def settings() -> dict[str, Any]:
     """Return those of conf.py that are literals; Sphinx need not be installed."""
     module = ast.parse((DOCS / "conf.py").read_text(encoding="utf-8"))
-    found: dict[str, Any] = {}
+    found = dict[str, Any]()
     for statement in module.body:
         if isinstance(statement, ast.Assign):
             name = ast.unparse(statement.targets[0])
@@ -84,11 +84,10 @@ def test_a_page_from_outside_is_on_the_site_once(name: str) -> None:
 
 
 def test_every_extension_of_ours_is_used() -> None:
-    """None lies about, and none is missing."""
+    """None lies about."""
     ours = {path.stem for path in (DOCS / "_extensions").glob("*.py")}
-    named = settings()["extensions"]
-    assert ours <= set(named)
-    assert named.count("source_pages") == 1
+    assert ours
+    assert ours <= set(settings()["extensions"])
 
 
 def test_every_file_that_the_site_is_given_exists() -> None:
