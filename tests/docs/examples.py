@@ -163,9 +163,11 @@ OTHER_BLOCKS: Final = {
     "trio_tcp'",
     "trio_tcp._redis._envelope",
     "trio_tcp.cli._connect._script",
+    "trio_tcp.cli._proxy",
     "trio_tcp.cli._proxy._control",
     "trio_tcp.cli._proxy._plan_file",
     "trio_tcp.cli._serve",
+    "trio_tcp.testing.network",
     "trio_tcp.testing.proxy._fault_proxy",
 }
 """Those that are no Python: tables, drawings, files."""
