@@ -238,7 +238,7 @@ def check_what_is_told(node: Node, nodes: list[Node], places: Places) -> None:
             assert reader.messages[publication.message] == wants
 
 
-@simulated(seeds=20)
+@simulated(seeds=30)
 async def test_nothing_comes_twice_gaps_are_announced_and_publishers_told_the_truth(
     net: VirtualNetwork,
 ) -> None:

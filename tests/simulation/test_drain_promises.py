@@ -92,7 +92,7 @@ async def drain_some_time(service: Service, grace: float) -> trio_tcp.DrainRepor
     return report
 
 
-@simulated(seeds=100)
+@simulated(seeds=200)
 async def test_what_was_asked_is_answered_and_arrives(net: VirtualNetwork) -> None:
     """Whatever delays it; and then each client sees the end, not a fault."""
     net.set_links(latency=0.005, jitter=0.02, loss=0.03)
@@ -119,7 +119,7 @@ async def test_what_was_asked_is_answered_and_arrives(net: VirtualNetwork) -> No
                 assert isinstance(caller.error, trio_tcp.PeerClosed)
 
 
-@simulated(seeds=100)
+@simulated(seeds=200)
 async def test_it_ends_in_time_with_the_dead_and_the_deaf(net: VirtualNetwork) -> None:
     """What is cut off by the network is reported to its client, never taken for all."""
     net.set_links(latency=0.005, jitter=0.02, loss=0.03)
@@ -155,7 +155,7 @@ async def test_it_ends_in_time_with_the_dead_and_the_deaf(net: VirtualNetwork) -
         }
 
 
-@simulated(seeds=100)
+@simulated(seeds=200)
 async def test_what_was_sent_before_the_grace_was_over_arrives(
     net: VirtualNetwork,
 ) -> None:

@@ -124,7 +124,7 @@ async def serve_in_a_storm(
     echo.check()
 
 
-@simulated(seeds=100)
+@simulated(seeds=200)
 async def test_nothing_is_ever_wrong_and_everybody_is_served_in_the_end(
     net: VirtualNetwork,
 ) -> None:
@@ -145,7 +145,7 @@ def _client_side(net: VirtualNetwork) -> tuple[Target, ...]:
     return (*hosts, *links, *back, net.port("server", PORT))
 
 
-@simulated(seeds=100)
+@simulated(seeds=200)
 async def test_a_client_does_not_notice_what_becomes_of_another(
     net: VirtualNetwork,
 ) -> None:
@@ -183,7 +183,7 @@ async def test_a_client_does_not_notice_what_becomes_of_another(
     echo.check()
 
 
-@simulated(seeds=100)
+@simulated(seeds=200)
 async def test_a_full_server_says_so_or_serves(net: VirtualNetwork) -> None:
     """A farewell is whole, a refusal counted, and a place free as soon as it is."""
     net.set_links(latency=0.01, jitter=0.01)
