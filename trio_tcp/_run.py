@@ -70,7 +70,7 @@ def run_server(
 
     Raises:
         OSError: it cannot listen there.
-        ValueError: as `serve_tcp`.
+        ValueError: as `serve_tcp`, or ``grace`` is no number of zero or more.
         RuntimeError: this is not the main thread.
 
     Example::

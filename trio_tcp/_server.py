@@ -33,6 +33,7 @@ from trio_tcp._events import (
 from trio_tcp._group import Group
 from trio_tcp._handshake import check_side
 from trio_tcp._options import Limits, Tls
+from trio_tcp._validators import check_duration
 
 __all__ = ["Server", "ServerState", "ServerStatistics"]
 
@@ -259,19 +260,21 @@ class Server:
         returns the same report again.
 
         Args:
-            grace: seconds.
+            grace: seconds; zero or more.
 
         Cancellation:
             Stops waiting; the drain goes on.
 
         Raises:
             RuntimeError: the server has ended without a drain.
+            ValueError: ``grace`` is no number of zero or more.
 
         Example::
 
             report = await server.drain(grace=10)
             print(report.finished, "finished,", report.cancelled, "cancelled")
         """
+        check_duration("grace", grace)
         await trio.lowlevel.checkpoint()
         if self._drain is None:
             if self._stopped:

@@ -14,6 +14,7 @@ import trio
 from trio_tcp._nursery import ungrouped
 from trio_tcp._server import Server
 from trio_tcp._systemd import notify_systemd
+from trio_tcp._validators import check_duration
 
 __all__ = ["Serve", "serve_until_signalled", "start_as_last"]
 
@@ -66,7 +67,7 @@ async def serve_until_signalled(
 
     Raises:
         RuntimeError: this is not the main thread.
-        ValueError: ``drain_delay`` is not 0 or more.
+        ValueError: ``grace`` or ``drain_delay`` is no number of zero or more.
         BaseException: what ``serve`` raises.
 
     Cancellation:
@@ -82,8 +83,8 @@ async def serve_until_signalled(
                 )
                 await trio_tcp.serve_until_signalled(serve)
     """
-    if not drain_delay >= 0:
-        raise ValueError(f"drain_delay must be 0 or more, not {drain_delay!r}")
+    check_duration("grace", grace)
+    check_duration("drain_delay", drain_delay)
     with _handlers_restored(), ungrouped():
         async with trio.open_nursery() as nursery:
             # Before anybody is told that the server listens, and may send a signal.

@@ -14,6 +14,7 @@ import attrs
 
 __all__ = [
     "amount",
+    "check_duration",
     "check_span",
     "check_whole",
     "count",
@@ -36,10 +37,19 @@ def duration(
     _instance: object, attribute: attrs.Attribute[float], value: object
 ) -> None:
     """Check for a number of seconds, zero or more."""
+    check_duration(attribute.name, value)
+
+
+def check_duration(name: str, value: object) -> None:
+    """Check an argument as `duration` checks an attribute.
+
+    Raises:
+        ValueError: it is no such number.
+    """
     # Written so that "not a number" is refused too.
     if not (_is_number(value) and value >= 0):  # type: ignore[operator] # is a number
         raise ValueError(
-            f"{attribute.name} must be a number of seconds, zero or more, not {value!r}"
+            f"{name} must be a number of seconds, zero or more, not {value!r}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import pytest
@@ -114,6 +115,17 @@ async def test_after_the_end_there_is_the_same_report_again(
         await served.returned.wait()
         assert await served.server.drain(0) is report
         assert len(served.record.all(DrainReport)) == 1
+
+
+@pytest.mark.parametrize("grace", [-1, math.nan, "30"])
+async def test_a_grace_that_is_no_duration_is_refused_and_nothing_begins(
+    autojump_clock: MockClock, grace: float
+) -> None:
+    async with serving(echo) as served:
+        with pytest.raises(ValueError, match="grace must be a number of seconds"):
+            await served.server.drain(grace)
+        assert served.server.state is trio_tcp.ServerState.ACCEPTING
+    assert not served.record.all(trio_tcp.DrainStarted)
 
 
 async def test_a_server_that_was_cancelled_cannot_be_drained(
