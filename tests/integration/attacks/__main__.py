@@ -32,12 +32,14 @@ HEAD = (
 )
 
 NOTES = f"""\
+# Under attack
+
 Made by `python -m tests.integration.attacks`: each attack in turn, on a server in a
 process of its own, with {SCALE.honest} honest clients in another one, who send a small
 message every 40 ms; five of them connect anew each time. Times are before and during
 the attack; memory (RSS) is before it, at its peak, and after it. Attackers, honest
 clients and server share {os.cpu_count()} processors; Python
-{platform.python_version()}, Linux {platform.release()}.
+{platform.python_version()}, Linux {platform.release().partition("-")[0]}.
 """
 
 
