@@ -24,7 +24,7 @@ from trio_tcp._group import Group
 from trio_tcp._handshake import shake_hands, tls_over
 from trio_tcp._incoming import Incoming
 from trio_tcp._journal import Journal
-from trio_tcp._nursery import open_quiet_nursery
+from trio_tcp._nursery import forgetful_scope, open_quiet_nursery
 from trio_tcp._options import Timeouts, Tls
 from trio_tcp._outgoing import Outgoing
 from trio_tcp._proxy_header import ProxyHeader
@@ -451,7 +451,7 @@ class Connection(
                 print("nobody waits for it any more")
         """
         async with open_quiet_nursery() as nursery:
-            with trio.CancelScope() as scope:  # noqa: ASYNC100 - it is for the block
+            with forgetful_scope() as scope:
 
                 async def watch() -> None:
                     await self._incoming.wait_for_end()

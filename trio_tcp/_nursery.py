@@ -8,7 +8,13 @@ from typing import cast
 
 import trio
 
-__all__ = ["is_cancellation", "leaves", "open_quiet_nursery", "ungrouped"]
+__all__ = [
+    "forgetful_scope",
+    "is_cancellation",
+    "leaves",
+    "open_quiet_nursery",
+    "ungrouped",
+]
 
 
 @asynccontextmanager
@@ -37,6 +43,28 @@ async def open_quiet_nursery() -> AsyncGenerator[trio.Nursery, None]:
     else:
         return  # also where the block was cancelled, and nothing is left to raise
     raise failure
+
+
+@contextmanager
+def forgetful_scope() -> Generator[trio.CancelScope, None, None]:
+    """Open a cancel scope that forgets where what it took has come from.
+
+    For blocks of the user's in a context manager that is a generator. From Python 3.12
+    on, the exception that ends such a block is held by a frame of contextlib's to which
+    its own traceback leads: a cycle, with all that the block had in hand.
+    """
+    taken: BaseException | None = None
+    try:
+        with trio.CancelScope() as scope:
+            try:
+                yield scope
+            except BaseException as error:
+                taken = error
+                raise
+        if taken is not None:
+            taken.__traceback__ = None
+    finally:
+        taken = None
 
 
 @contextmanager
