@@ -28,7 +28,7 @@ import trio
 from hypothesis import strategies as st
 
 import trio_tcp
-from tests.docs.page import ROOT
+from tests.docs.page import PACKAGE
 from trio_tcp import codecs, monitoring, testing
 from trio_tcp.testing import faults
 
@@ -130,7 +130,7 @@ def _depth(line: str) -> int:
 
 def _docstrings(path: Path) -> Iterator[tuple[str, int, str]]:
     """Find the docstrings of a module, whose they are, and in which line they begin."""
-    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
     todo: list[tuple[str, ast.AST]] = [("", ast.parse(path.read_text("utf-8")))]
     while todo:
         name, node = todo.pop(0)
@@ -145,8 +145,8 @@ def _docstrings(path: Path) -> Iterator[tuple[str, int, str]]:
 def _examples() -> dict[str, Example]:
     found = dict[str, Example]()
     for path in [
-        *sorted((ROOT / "trio_tcp").rglob("*.py")),
-        ROOT / "pytest_trio_tcp.py",
+        *sorted(PACKAGE.rglob("*.py")),
+        PACKAGE.parent / "pytest_trio_tcp.py",
     ]:
         for name, start, text in _docstrings(path):
             for line, code in _blocks(text):

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Final
 
 import trio_tcp
-from tests.docs.page import ROOT
+from tests.docs.page import PACKAGE, ROOT
 
 REFERENCE: Final = ROOT / "docs" / "reference"
 DOCUMENTED: Final = re.compile(r"^\.\. auto\w+:: ([\w.]+)", re.MULTILINE)
@@ -59,11 +59,13 @@ def test_every_public_name_has_its_place_in_the_reference() -> None:
 
 def test_no_other_module_is_public() -> None:
     """Each package without an underscore is among those that are looked at here."""
-    package = ROOT / "trio_tcp"
+    package = PACKAGE
     public = {
-        ".".join(path.parent.relative_to(ROOT).parts)
+        ".".join(path.parent.relative_to(PACKAGE.parent).parts)
         for path in package.rglob("__init__.py")
-        if not any(p.startswith("_") for p in path.parent.relative_to(ROOT).parts)
+        if not any(
+            p.startswith("_") for p in path.parent.relative_to(PACKAGE.parent).parts
+        )
     }
     inner = {"cli", "testing.network", "testing.proxy", "testing.simulation"}
     inner |= {"testing.traces"}  # their public names are those of testing
