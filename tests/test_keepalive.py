@@ -59,14 +59,14 @@ async def connect_with(keepalive: Any) -> None:  # noqa: ANN401 - wrong ones, to
 
 
 async def test_what_is_no_keepalive_is_refused_before_anything_is_done() -> None:
-    with pytest.raises(TypeError, match="must be a KeepAlive"):
+    with pytest.raises(TypeError, match="must be of type KeepAlive"):
         await connect_with(True)
-    with pytest.raises(TypeError, match="must be a KeepAlive"):
+    with pytest.raises(TypeError, match="must be of type KeepAlive"):
         await trio_tcp.open_tcp_listeners(0, keepalive=60)  # type: ignore[arg-type] # that is the test
 
 
 def test_what_is_no_keepalive_is_refused_by_a_server_as_a_program() -> None:
-    with pytest.raises(TypeError, match="must be a KeepAlive"):
+    with pytest.raises(TypeError, match="must be of type KeepAlive"):
         trio_tcp.run_server(listen, 0, codec=LINES, keepalive=True)  # type: ignore[arg-type] # that is the test
 
 

@@ -58,8 +58,10 @@ The layers, each of which imports only from those below it::
     _log_events _events     what happened: in the log, and as records
     _backplane_events       those of what joins several machines
     _keepalive              TCP's own, as options of a socket
+    _arguments              what every way to a connection is given, checked
     _options _validators    timeouts and limits; what their numbers may be
     _address _systemd       where the two ends are; the service manager
+    _kinds                  of what kind an argument must be
     _errors _nursery        one tree of exceptions; groups of them taken apart
     _printable              text of others, fit for a line of a log
 """

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import socket
-from typing import NamedTuple, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
-__all__ = ["Address", "TcpAddress", "UnixAddress", "from_sockaddr"]
+from trio_tcp._kinds import check_integer, check_kind
+
+__all__ = [
+    "Address",
+    "TcpAddress",
+    "UnixAddress",
+    "check_host",
+    "check_port",
+    "from_sockaddr",
+]
+
+MAX_PORT: Final = 0xFFFF
 
 
 class TcpAddress(NamedTuple):
@@ -43,3 +54,34 @@ def from_sockaddr(family: int, sockaddr: object) -> Address | None:
     if isinstance(sockaddr, bytes):  # Linux's abstract names begin with a NUL byte
         return UnixAddress(sockaddr.decode("utf-8", "backslashreplace"))
     return None
+
+
+def check_host(host: object) -> None:
+    """Check an argument that says whom to connect to.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it is empty.
+    """
+    check_kind("host", host, str)
+    if not host:
+        raise ValueError("host must be a name or an address, not ''")
+
+
+def check_port(port: object, *, least: int = 0) -> None:
+    """Check an argument that is a port.
+
+    The system's `getaddrinfo` also takes texts and None, and of a number that is too
+    large it takes the lower 16 bits: to another port than was asked for.
+
+    Args:
+        port: the argument.
+        least: 1, where the system cannot choose one.
+
+    Raises:
+        TypeError: it is no integer.
+        ValueError: it is out of range.
+    """
+    check_integer("port", port)
+    if not least <= port <= MAX_PORT:  # type: ignore[operator] # is a number
+        raise ValueError(f"port must be {least} to {MAX_PORT}, not {port}")

@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import trio
 
+from trio_tcp._address import check_host, check_port
+from trio_tcp._arguments import check_arguments
 from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectError, PeerTooSlowError, TlsHandshakeError
 from trio_tcp._events import CloseReason, Observer, notify
@@ -19,6 +21,7 @@ from trio_tcp._group import Group
 from trio_tcp._handshake import check_side, shake_hands, tls_established, tls_over
 from trio_tcp._journal import next_id
 from trio_tcp._keepalive import SocketOption, keepalive_options
+from trio_tcp._kinds import check_kind
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import is_cancellation, open_quiet_nursery, ungrouped
 from trio_tcp._options import DEFAULT_TIMEOUTS, KeepAlive, Timeouts, Tls
@@ -59,6 +62,7 @@ async def open_connection(
     Raises:
         TlsHandshakeError: TLS could not be agreed on.
         PeerTooSlowError: nor within `Timeouts.handshake`.
+        TypeError: an argument is not of its type, such as a codec's class.
         BaseException: what the block raises, as itself and never in a group.
 
     Cancellation:
@@ -69,6 +73,11 @@ async def open_connection(
         async with trio_tcp.open_connection(stream, codec=codecs.Lines()) as connection:
             await connection.send("hello")
     """
+    try:
+        check_arguments(codec=codec, timeouts=timeouts, observer=observer)
+    except TypeError:
+        await trio.aclose_forcefully(stream)
+        raise
     number = next_id()
     transport = make_transport(stream)
     if tls is not None:
@@ -169,8 +178,9 @@ async def connect_tcp(
     Raises:
         ConnectError: nobody could be reached (an `OSError`, with its ``errno``), or TLS
             could not be agreed on.
-        ValueError: ``tls`` is a context for servers, or this system cannot do what
-            ``keepalive`` says.
+        ValueError: nobody can have this host or port, ``tls`` is a context for servers,
+            or this system cannot do what ``keepalive`` says.
+        TypeError: an argument is not of its type, such as a codec's class.
         BaseException: what the block raises, as itself and never in a group.
 
     Cancellation:
@@ -184,6 +194,11 @@ async def connect_tcp(
             await connection.send("hello")
             print(await connection.receive())
     """
+    check_arguments(codec=codec, timeouts=timeouts, observer=observer)
+    check_host(host)
+    check_port(port, least=1)
+    if local_address is not None:
+        check_kind("local_address", local_address, str)
     if tls is not None:
         check_side(tls, server=False)
         server_hostname = server_hostname or host
@@ -229,6 +244,7 @@ async def connect_unix(
 
     Raises:
         ConnectError: nobody listens there (an `OSError`, with its ``errno``).
+        TypeError: an argument is not of its type, such as a codec's class.
         BaseException: what the block raises, as itself and never in a group.
 
     Cancellation:
@@ -241,6 +257,7 @@ async def connect_unix(
             await connection.send("hello")
             print(await connection.receive())
     """
+    check_arguments(codec=codec, timeouts=timeouts, observer=observer)
     reach = partial(trio.open_unix_socket, path)
     transport = make_transport(await _reach(os.fspath(path), reach, timeouts.connect))
     async with _open(transport, next_id(), codec, timeouts, observer) as connection:
@@ -250,7 +267,10 @@ async def connect_unix(
 async def _open_stream(
     host: str, port: int, local_address: str | None, options: list[SocketOption]
 ) -> trio.SocketStream:
-    stream = await trio.open_tcp_stream(host, port, local_address=local_address)
+    try:
+        stream = await trio.open_tcp_stream(host, port, local_address=local_address)
+    except UnicodeError as error:  # of the IDNA codec, which does not name the host
+        raise ValueError(f"host {host!r} is no name: {error}") from error
     try:
         for level, option, value in options:
             stream.setsockopt(level, option, value)

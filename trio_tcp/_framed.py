@@ -7,10 +7,12 @@ from typing import TypeVar
 
 import trio
 
+from trio_tcp._arguments import check_arguments
 from trio_tcp._connection import Connection
 from trio_tcp._events import Observer
 from trio_tcp._group import Group
 from trio_tcp._journal import next_id
+from trio_tcp._kinds import check_function
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._options import DEFAULT_TIMEOUTS, Timeouts
@@ -50,10 +52,15 @@ def framed(
         server, too (see `serve_listeners`). When it is cancelled, it closes the stream
         at once.
 
+    Raises:
+        TypeError: an argument is not of its type, such as a codec's class.
+
     Example::
 
         await trio.serve_tcp(trio_tcp.framed(echo, codec=codecs.Lines()), 8888)
     """
+    check_function("handler", handler)
+    check_arguments(codec=codec, timeouts=timeouts, observer=observer)
 
     async def serve(stream: trio.abc.Stream) -> None:
         async with open_quiet_nursery() as nursery:

@@ -9,6 +9,7 @@ import trio
 from trio_tcp._address import Address
 from trio_tcp._errors import PeerTooSlowError
 from trio_tcp._events import TlsEstablished
+from trio_tcp._kinds import check_kind
 from trio_tcp._options import Tls
 from trio_tcp._transport import TlsInfo, TlsTransport, Transport, is_server_context
 
@@ -20,6 +21,7 @@ def check_side(tls: ssl.SSLContext | Tls, *, server: bool) -> None:
 
     Raises:
         ValueError: it is.
+        TypeError: it is no context at all.
     """
     if is_server_context(_as_tls(tls).context) is not server:
         here, needed = (
@@ -97,4 +99,5 @@ def tls_established(
 
 
 def _as_tls(tls: ssl.SSLContext | Tls) -> Tls:
+    check_kind("tls", tls, ssl.SSLContext, Tls)
     return tls if isinstance(tls, Tls) else Tls(tls)

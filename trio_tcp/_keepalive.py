@@ -10,6 +10,7 @@ import math
 import socket
 from typing import Final, TypeAlias
 
+from trio_tcp._kinds import check_kind
 from trio_tcp._options import MAX_USER_TIMEOUT, KeepAlive
 
 __all__ = ["SocketOption", "keepalive_options"]
@@ -31,8 +32,7 @@ def keepalive_options(keepalive: KeepAlive | None) -> list[SocketOption]:
     """
     if keepalive is None:
         return []
-    if not isinstance(keepalive, KeepAlive):  # pyright: ignore[reportUnnecessaryIsInstance] - of users who do not check types
-        raise TypeError(f"keepalive must be a KeepAlive, or None, not {keepalive!r}")
+    check_kind("keepalive", keepalive, KeepAlive)
     options = [
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
         # What macOS calls TCP_KEEPALIVE is TCP_KEEPIDLE elsewhere.

@@ -10,16 +10,15 @@ from typing import Final, TypeAlias
 
 import trio
 
-from trio_tcp._address import Address, from_sockaddr
+from trio_tcp._address import Address, check_port, from_sockaddr
 from trio_tcp._keepalive import SocketOption, keepalive_options
+from trio_tcp._kinds import check_integer, check_kind
 from trio_tcp._options import KeepAlive
 
 __all__ = ["address_of", "backlog_size", "open_tcp_listeners"]
 
 PORT_ATTEMPTS: Final = 10
 """How often the system may choose a port that is not free on every address."""
-
-MAX_PORT: Final = 0xFFFF
 
 MAX_BACKLOG: Final = 0xFFFF
 """Means as many as the kernel allows: it takes the minimum of this and its own limit
@@ -63,12 +62,14 @@ async def open_tcp_listeners(
         OSError: it cannot listen there. What it had opened is closed.
         ValueError: the port or the backlog is out of range, or the system has no
             ``SO_REUSEPORT``, or cannot do what ``keepalive`` says.
-        TypeError: the port or the backlog is no integer.
+        TypeError: the port or the backlog is no integer, or another is not of its type.
 
     Cancellation:
         As an error.
     """
-    _check_port(port)
+    check_port(port)
+    if host is not None:
+        check_kind("host", host, str, bytes)
     size = backlog_size(backlog)
     options = keepalive_options(keepalive)
     if reuse_port:
@@ -102,22 +103,10 @@ def backlog_size(backlog: int | None) -> int:
     """
     if backlog is None:
         return MAX_BACKLOG
-    _check_integer("backlog", backlog)
+    check_integer("backlog", backlog)
     if backlog < 1:
         raise ValueError(f"backlog must be at least 1, not {backlog}")
     return min(backlog, MAX_BACKLOG)
-
-
-def _check_port(port: int) -> None:
-    # getaddrinfo takes strings and None too, and each system means something else.
-    _check_integer("port", port)
-    if not 0 <= port <= MAX_PORT:
-        raise ValueError(f"port must be 0 to {MAX_PORT}, not {port}")
-
-
-def _check_integer(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an int, not {value!r}")
 
 
 async def _places(host: str | bytes | None, port: int) -> list[Place]:

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import attrs
 
+from trio_tcp._kinds import of_kind, one_of
 from trio_tcp._validators import count, duration, rate, whole
 
 __all__ = [
@@ -120,11 +121,9 @@ class Limits:
 
     max_connections: float = attrs.field(default=10_000, validator=count)
     when_full: Literal["wait", "reject"] = attrs.field(
-        default="wait", validator=attrs.validators.in_(("wait", "reject"))
+        default="wait", validator=one_of("wait", "reject")
     )
-    farewell: bytes = attrs.field(
-        default=b"", validator=attrs.validators.instance_of(bytes)
-    )
+    farewell: bytes = attrs.field(default=b"", validator=of_kind(bytes))
     max_per_address: float = attrs.field(default=math.inf, validator=count)
     max_accept_rate: float = attrs.field(default=math.inf, validator=rate)
     max_buffered_bytes: float = attrs.field(default=256 << 20, validator=count)
@@ -154,7 +153,7 @@ class Concurrency:
     limit: int = attrs.field(validator=whole(1))
     queue: int = attrs.field(default=0, validator=whole(0))
     replies: Literal["in_order", "as_ready"] = attrs.field(
-        default="in_order", validator=attrs.validators.in_(("in_order", "as_ready"))
+        default="in_order", validator=one_of("in_order", "as_ready")
     )
 
 
@@ -229,9 +228,7 @@ class Tls:
         await trio_tcp.serve_tcp(echo, 8888, codec=codec, tls=Tls(context))
     """
 
-    context: ssl.SSLContext = attrs.field(
-        validator=attrs.validators.instance_of(ssl.SSLContext)
-    )
+    context: ssl.SSLContext = attrs.field(validator=of_kind(ssl.SSLContext))
     allow_ragged_eof: bool = attrs.field(default=False, kw_only=True)
 
 

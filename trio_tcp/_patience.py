@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TypeAlias, final
 
 from trio_tcp._errors import PeerTooSlowError
+from trio_tcp._kinds import check_kind
 from trio_tcp._options import Timeouts
 from trio_tcp._timers import Timers
 
@@ -182,7 +183,12 @@ class Patience:
         self.note_sent()
 
     def replace(self, timeouts: Timeouts) -> None:
-        """Replace the timeouts, also for a wait that is going on."""
+        """Replace the timeouts, also for a wait that is going on.
+
+        Raises:
+            TypeError: these are none.
+        """
+        check_kind("timeouts", timeouts, Timeouts)
         self.timeouts = timeouts
         self._lifetime_end = self._opened_at + timeouts.lifetime
         self._arm()

@@ -17,6 +17,7 @@ import attrs
 
 from trio_tcp._address import Address, TcpAddress
 from trio_tcp._errors import TruncatedError
+from trio_tcp._kinds import check_kind
 from trio_tcp._proxy_header import ProxyHeader, ProxyHeaders
 from trio_tcp._transport import Transport
 from trio_tcp._validators import duration
@@ -58,6 +59,7 @@ def _networks(items: Iterable[str | Network]) -> tuple[Network, ...]:
         raise ValueError(  # noqa: TRY004 - as every bad option
             f"trusted must be a list of networks, such as [{items!r}]"
         )
+    check_kind("trusted", items, Iterable)
     networks = tuple(map(_network, items))
     if not networks:
         raise ValueError("trusted must hold at least one network")

@@ -12,11 +12,13 @@ import trio
 
 from trio_tcp._accept import Gate, accept_forever
 from trio_tcp._admission import Admission
+from trio_tcp._arguments import check_arguments
 from trio_tcp._arrival import Arrivals
 from trio_tcp._clients import Clients
 from trio_tcp._events import Observer, ServerStarted, notify
 from trio_tcp._group import Group
 from trio_tcp._handshake import check_side
+from trio_tcp._kinds import check_function, check_kind
 from trio_tcp._listen import address_of, open_tcp_listeners
 from trio_tcp._listen_unix import open_unix_listener
 from trio_tcp._log_events import log_events
@@ -79,6 +81,8 @@ async def serve_listeners(
     Raises:
         OSError: accepting failed, and not only for want of resources.
         ValueError: ``tls`` is a context for clients.
+        TypeError: an argument is not of its type, such as a codec's class, or a
+            coroutine in the place of the handler.
 
     Cancellation:
         Ends the server: its listeners are closed, its handlers cancelled, and their
@@ -92,9 +96,9 @@ async def serve_listeners(
             await trio_tcp.serve_listeners(echo, listeners, codec=codecs.Lines())
     """
     try:
-        if tls is not None:
-            check_side(tls, server=True)
-    except ValueError:
+        check_arguments(codec=codec, timeouts=timeouts, observer=observer)
+        _check(handler, tls, proxy_protocol, limits, handler_nursery)
+    except (TypeError, ValueError):
         for listener in listeners:
             await trio.aclose_forcefully(listener)
         raise
@@ -157,6 +161,29 @@ async def serve_listeners(
     finally:
         if server is not None:
             server._stop()  # noqa: SLF001 - as above
+
+
+def _check(
+    handler: object,
+    tls: ssl.SSLContext | Tls | None,
+    proxy_protocol: object,
+    limits: object,
+    handler_nursery: object,
+) -> None:
+    """Check what only a server is given.
+
+    Raises:
+        TypeError: one of them is of another kind.
+        ValueError: ``tls`` is a context for clients.
+    """
+    check_function("handler", handler)
+    if tls is not None:
+        check_side(tls, server=True)
+    if proxy_protocol is not None:
+        check_kind("proxy_protocol", proxy_protocol, ProxyProtocol)
+    check_kind("limits", limits, Limits)
+    if handler_nursery is not None:
+        check_kind("handler_nursery", handler_nursery, trio.Nursery)
 
 
 async def serve_tcp(

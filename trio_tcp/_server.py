@@ -32,6 +32,7 @@ from trio_tcp._events import (
 )
 from trio_tcp._group import Group
 from trio_tcp._handshake import check_side
+from trio_tcp._kinds import check_kind
 from trio_tcp._options import Limits, Tls
 from trio_tcp._validators import check_duration
 
@@ -195,6 +196,7 @@ class Server:
 
     @limits.setter
     def limits(self, limits: Limits) -> None:
+        check_kind("limits", limits, Limits)
         self._admission.limits = limits
         self._group.budget.limit = limits.max_buffered_bytes
 

@@ -146,5 +146,5 @@ def test_what_is_no_position_is_refused(text: str) -> None:
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_history_of_nothing_is_refused(size: int) -> None:
     """It is not the way to switch it off."""
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="1 or more"):
         trio_tcp.Hub[int](history={"a": size})

@@ -10,6 +10,8 @@ from typing import Final, Generic, TypeVar, final
 
 from trio_tcp._hub._publication import Lagged, Position, Publication
 from trio_tcp._hub._topics import check_pattern, covers, matcher
+from trio_tcp._kinds import check_kind
+from trio_tcp._validators import check_whole
 
 __all__ = ["MAX_TOPICS", "Histories", "History"]
 
@@ -68,10 +70,10 @@ class Histories(Generic[T]):
     """
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
+        check_kind("history", sizes, Mapping)
         for pattern, size in sizes.items():
             check_pattern(pattern)
-            if size < 1:
-                raise ValueError(f"a history of {size} publications: at least 1")
+            check_whole(f"history[{pattern!r}]", size, 1)
         self._sizes: list[tuple[str, Pattern[str], int]] = [
             (pattern, matcher(pattern), size) for pattern, size in sizes.items()
         ]

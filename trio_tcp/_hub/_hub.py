@@ -22,6 +22,7 @@ from trio_tcp._hub._subscription import Subscription
 from trio_tcp._hub._topics import check_topic
 from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._turns import Turns
+from trio_tcp._validators import check_whole
 
 __all__ = ["Hub"]
 
@@ -222,8 +223,7 @@ class Hub(Generic[T]):
     ) -> tuple[str, ...]:
         if self._is_closed:
             raise HubClosedError
-        if last < 0:
-            raise ValueError(f"last must not be negative, as {last} is")
+        check_whole("last", last, 0)
         if self._replica is not None and when_full == "wait":
             raise ValueError(
                 "when_full='wait' is not possible with a backplane: publishers on "

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from trio_tcp._kinds import check_kind
+
 __all__ = ["check_pattern", "check_topic", "covers", "is_pattern", "matcher"]
 
 MAX_CHARACTERS: Final = 255
@@ -26,7 +28,9 @@ def check_topic(topic: str) -> None:
     Raises:
         ValueError: it is empty or too long, has an empty word, white space, or a
             pattern's ``*`` or ``>``.
+        TypeError: it is no text.
     """
+    check_kind("topic", topic, str)
     if len(topic) > MAX_CHARACTERS or not TOPIC.fullmatch(topic):
         raise ValueError(_complaint("topic", topic))
 
@@ -36,7 +40,9 @@ def check_pattern(pattern: str) -> None:
 
     Raises:
         ValueError: as `check_topic`; or ``>`` is not the last word.
+        TypeError: it is no text.
     """
+    check_kind("topic", pattern, str)
     if len(pattern) > MAX_CHARACTERS or not PATTERN.fullmatch(pattern):
         raise ValueError(_complaint("pattern of topics", pattern))
 

@@ -15,6 +15,7 @@ from typing import Generic, TypeAlias, TypeVar, final
 import trio
 
 from trio_tcp._connection import Connection
+from trio_tcp._kinds import check_function, check_kind
 from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._pool._pooled import DiscardReason, Pooled
 from trio_tcp._pool._stock import Bounds, PoolStatistics, Stock
@@ -89,7 +90,8 @@ async def open_pool(
 
     Raises:
         ValueError: one of the numbers makes no sense.
-        TypeError: ``connect`` is a connection, not what opens one.
+        TypeError: ``connect`` is a connection, not what opens one; or another argument
+            is not of its type.
         BaseException: what the block raises, as itself and never in a group.
 
     Cancellation:
@@ -105,6 +107,10 @@ async def open_pool(
     """
     bounds = Bounds(size=size, max_idle=max_idle, max_lifetime=max_lifetime)
     check_connect(connect)
+    if check is not None:
+        check_function("check", check)
+    if random is not None:
+        check_kind("random", random, Random)
     async with open_quiet_nursery() as nursery:
         stock = Stock(
             nursery,

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 import attrs
 
+from trio_tcp._kinds import one_of
 from trio_tcp._validators import count, duration, factor, span
 
 __all__ = ["DEFAULT_BACKOFF", "Backoff"]
@@ -49,7 +50,7 @@ class Backoff:
     factor: float = attrs.field(default=2.0, validator=factor)
     jitter: Literal["full", "decorrelated", "none"] = attrs.field(
         default="full",
-        validator=attrs.validators.in_(("full", "decorrelated", "none")),
+        validator=one_of("full", "decorrelated", "none"),
     )
     healthy: float = attrs.field(default=10.0, validator=duration)
     max_attempts: float = attrs.field(default=math.inf, validator=count)

@@ -19,18 +19,19 @@ has entered it. `Reconnector.next` therefore does everything in the task of its 
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import (
     AsyncExitStack,
     asynccontextmanager,
 )
+from random import Random
 from typing import Generic, TypeVar, cast, final
 
 import attrs
 import trio
 
 from trio_tcp._connection import Connection
+from trio_tcp._kinds import check_function, check_kind
 from trio_tcp._nursery import leaves
 from trio_tcp._reconnecting._attempts import (
     OUR_DOING,
@@ -83,7 +84,7 @@ class Reconnector(Generic[In, Out]):
         backoff: Backoff,
         prepare: Prepare[In, Out] | None = None,
         is_permanent: Callable[[Exception], bool] = never,
-        random: random.Random | None = None,
+        random: Random | None = None,
     ) -> None:
         """Prepare to connect; nothing is done before `next`.
 
@@ -96,9 +97,16 @@ class Reconnector(Generic[In, Out]):
             random: for jitter; by default one that the module `random` seeds.
 
         Raises:
-            TypeError: ``connect`` is a connection, not what opens one.
+            TypeError: ``connect`` is a connection, not what opens one; or another is
+                not what it must be.
         """
         check_connect(connect)
+        check_kind("backoff", backoff, Backoff)
+        check_function("is_permanent", is_permanent)
+        if prepare is not None:
+            check_function("prepare", prepare)
+        if random is not None:
+            check_kind("random", random, Random)
         self._connect = connect
         self._backoff = backoff
         self._prepare = prepare

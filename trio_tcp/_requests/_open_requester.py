@@ -93,7 +93,8 @@ async def open_requester(
 
     Raises:
         ValueError: a number makes no sense, or both functions are given.
-        TypeError: ``connect`` is a connection, not what opens one.
+        TypeError: ``connect`` is a connection, not what opens one; or another argument
+            is not of its type.
         BaseException: what the block raises, as itself; and what ``connect`` and
             ``prepare`` raise that is no failure of a connection: then the block is
             cancelled.

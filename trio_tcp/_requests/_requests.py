@@ -16,6 +16,7 @@ import attrs
 import trio
 
 from trio_tcp._errors import ConnectionFault, ConnectionLost
+from trio_tcp._kinds import check_function
 from trio_tcp._requests._window import (
     ById,
     Correlate,
@@ -84,11 +85,16 @@ class Rules(Generic[In, Out]):
     reply_timeout: float = attrs.field(validator=duration)
 
     def __attrs_post_init__(self) -> None:
-        """Check what depends on both functions.
+        """Check both functions.
 
         Raises:
             ValueError: both say what is unsolicited.
+            TypeError: one is no function.
         """
+        for name in ("correlate", "is_unsolicited"):
+            function = getattr(self, name)
+            if function is not None:
+                check_function(name, function)
         if self.correlate is not None and self.is_unsolicited is not None:
             raise ValueError(
                 "with correlate=, a message is unsolicited if that returns None: "

@@ -12,6 +12,7 @@ from typing import Final, final
 
 import attrs
 
+from trio_tcp._kinds import check_kind
 from trio_tcp._validators import amount, span
 
 __all__ = ["RetryBudget", "RetryTokens"]
@@ -62,7 +63,11 @@ class RetryTokens:
         Args:
             budget: the rules.
             now: returns the time in seconds, on any clock.
+
+        Raises:
+            TypeError: these are no rules.
         """
+        check_kind("retry_budget", budget, RetryBudget)
         self._budget = budget
         self._now = now
         self._reserve = budget.min_per_second * budget.window

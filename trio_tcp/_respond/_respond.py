@@ -23,6 +23,7 @@ from trio_tcp._errors import (
     MalformedMessageError,
     PeerClosed,
 )
+from trio_tcp._kinds import check_function, check_kind
 from trio_tcp._options import Concurrency
 from trio_tcp._outgoing import HIGH_WATER_BYTES
 from trio_tcp._respond._concurrently import ConcurrentAnswers, Policy
@@ -135,10 +136,10 @@ def respond(
         A handler, for `serve_tcp` and its kin.
 
     Raises:
-        TypeError: a plain function cannot run concurrently; ``shed`` needs
-            ``concurrency``, and ``deadline`` needs ``shed``. A plain function that
-            returns an awaitable raises it out of the handler: the async function itself
-            is wanted.
+        TypeError: an argument is not of its type. A plain function cannot run
+            concurrently; ``shed`` needs ``concurrency``, and ``deadline`` needs
+            ``shed``. A plain function that returns an awaitable raises it out of the
+            handler: the async function itself is wanted.
 
     Cancellation:
         As every handler's: between two requests, or where an async function awaits.
@@ -152,7 +153,7 @@ def respond(
     """
     bind = _binder(function)
     may_wait = is_async(function)
-    _check_combination(may_wait, concurrency, shed, deadline)
+    _check_policies(may_wait, on_error, concurrency, shed, deadline)
     if concurrency is not None:
         policy = Policy(on_error, shed, deadline)
         return _answering_concurrently(bind, concurrency, policy)
@@ -162,9 +163,18 @@ def respond(
     return _Responder(bind, on_error)
 
 
-def _check_combination(
-    may_wait: bool, concurrency: object, shed: object, deadline: object
+def _check_policies(
+    may_wait: bool,
+    on_error: object,
+    concurrency: object,
+    shed: object,
+    deadline: object,
 ) -> None:
+    for name, given in (("on_error", on_error), ("shed", shed), ("deadline", deadline)):
+        if given is not None:
+            check_function(name, given)
+    if concurrency is not None:
+        check_kind("concurrency", concurrency, Concurrency)
     if concurrency is not None and not may_wait:
         raise TypeError("concurrency is for an async function: a plain one never waits")
     if shed is not None and concurrency is None:

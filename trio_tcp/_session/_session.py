@@ -62,7 +62,8 @@ async def open_session(
         random: for jitter; by default one that the module `random` seeds.
 
     Raises:
-        TypeError: ``connect`` is a connection, not what opens one.
+        TypeError: ``connect`` is a connection, not what opens one; or another argument
+            is not of its type.
         BaseException: what the block raises, as itself and never in a group.
 
     Cancellation:

@@ -6,6 +6,7 @@ from typing import Final
 
 import attrs
 
+from trio_tcp._kinds import of_kind
 from trio_tcp._reconnecting import Backoff
 from trio_tcp._validators import duration
 
@@ -35,7 +36,7 @@ class Supervision:
     startup: float = attrs.field(default=60.0, validator=duration)
     heartbeat: float = attrs.field(default=30.0, validator=duration)
     restart: Backoff = attrs.field(
-        default=Backoff(max_attempts=5), validator=attrs.validators.instance_of(Backoff)
+        default=Backoff(max_attempts=5), validator=of_kind(Backoff)
     )
 
 

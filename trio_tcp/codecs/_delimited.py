@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, final
 import attrs
 
 from trio_tcp._errors import EncodeError, FrameTooLargeError, MessageTooLargeError
+from trio_tcp._kinds import of_kind
 from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_BYTES, BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
@@ -72,7 +73,7 @@ class Delimited:
 
     delimiters: tuple[bytes, ...] = attrs.field(
         validator=[
-            attrs.validators.deep_iterable(attrs.validators.instance_of(bytes)),
+            attrs.validators.deep_iterable(of_kind(bytes)),
             _decidable,
         ]
     )

@@ -21,6 +21,7 @@ from trio_tcp._errors import (
     InvalidFrameError,
     MessageTooLargeError,
 )
+from trio_tcp._kinds import of_kind, one_of
 from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from trio_tcp.codecs._buffer import Buffer
 
 __all__ = ["LengthField"]
-
-is_bytes = attrs.validators.instance_of(bytes)
-is_int = attrs.validators.instance_of(int)
 
 
 @final
@@ -93,15 +91,15 @@ class LengthField:
 
     offset: int = attrs.field(default=0, validator=whole(0), kw_only=True)
     size: IntegerSize = attrs.field(
-        default=4, validator=attrs.validators.in_((1, 2, 3, 4, 8)), kw_only=True
+        default=4, validator=one_of(1, 2, 3, 4, 8), kw_only=True
     )
     byteorder: ByteOrder = attrs.field(
-        default="big", validator=attrs.validators.in_(("big", "little")), kw_only=True
+        default="big", validator=one_of("big", "little"), kw_only=True
     )
-    adjustment: int = attrs.field(default=0, validator=is_int, kw_only=True)
+    adjustment: int = attrs.field(default=0, validator=of_kind(int), kw_only=True)
     strip_header: int = attrs.field(default=0, validator=whole(0), kw_only=True)
     strip_trailer: int = attrs.field(default=0, validator=whole(0), kw_only=True)
-    magic: bytes = attrs.field(default=b"", validator=is_bytes, kw_only=True)
+    magic: bytes = attrs.field(default=b"", validator=of_kind(bytes), kw_only=True)
     max_garbage_bytes: int = attrs.field(default=0, validator=whole(0), kw_only=True)
     max_bytes: int = attrs.field(
         default=DEFAULT_MAX_FRAME_BYTES, validator=whole(1), kw_only=True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 import attrs
 
 from trio_tcp._errors import FrameTooLargeError, MessageTooLargeError
+from trio_tcp._kinds import one_of
 from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
@@ -43,11 +44,9 @@ class LengthPrefixed:
         LengthPrefixed().encode(b"hello")  # b"\x00\x00\x00\x05hello"
     """
 
-    prefix_size: IntegerSize = attrs.field(
-        default=4, validator=attrs.validators.in_((1, 2, 3, 4, 8))
-    )
+    prefix_size: IntegerSize = attrs.field(default=4, validator=one_of(1, 2, 3, 4, 8))
     byteorder: ByteOrder = attrs.field(
-        default="big", validator=attrs.validators.in_(("big", "little")), kw_only=True
+        default="big", validator=one_of("big", "little"), kw_only=True
     )
     max_bytes: int = attrs.field(
         default=DEFAULT_MAX_FRAME_BYTES, validator=whole(1), kw_only=True

@@ -22,6 +22,7 @@ from trio_tcp._errors import (
     MalformedMessageError,
     MessageTooLargeError,
 )
+from trio_tcp._kinds import one_of
 from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_BYTES, BATCH_MESSAGES, DecodeBatch
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
@@ -103,7 +104,7 @@ class Lines:
 
     encoding: str = attrs.field(default="utf-8", validator=_has_lines)
     newline: Literal["\n", "\r\n"] = attrs.field(
-        default="\n", validator=attrs.validators.in_(("\n", "\r\n")), kw_only=True
+        default="\n", validator=one_of("\n", "\r\n"), kw_only=True
     )
     allow_unterminated: bool = attrs.field(default=False, kw_only=True)
     max_bytes: int = attrs.field(

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, final
 import attrs
 
 from trio_tcp._errors import EncodeError, MalformedMessageError
+from trio_tcp._kinds import check_codec, check_function
 from trio_tcp._printable import MAX_QUOTED_CHARS, printable
 from trio_tcp.codecs._batch_codec import DecodeBatch, batch_codec
 from trio_tcp.codecs._codec import NEED_MORE, Codec, Decoding
@@ -84,6 +85,9 @@ class Mapped(Codec[In, Out]):
     ) -> None:
         # What a frame is concerns these three alone: checked here, and not a part of
         # the type of this codec.
+        check_codec("framing", framing)
+        check_function("decode", decode)
+        check_function("encode", encode)
         self.__attrs_init__(framing, decode, encode)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] - attrs makes it
 
     def __attrs_post_init__(self) -> None:

@@ -9,6 +9,7 @@ from typing import Final, final
 
 import attrs
 
+from trio_tcp._kinds import one_of
 from trio_tcp.testing.network import Target, VirtualNetwork
 
 __all__ = ["DnsFailure"]
@@ -40,7 +41,7 @@ class DnsFailure:
 
     name: str | None = None
     error: int = attrs.field(
-        default=socket.EAI_AGAIN, kw_only=True, validator=attrs.validators.in_(ERRORS)
+        default=socket.EAI_AGAIN, kw_only=True, validator=one_of(*ERRORS)
     )
 
     def __str__(self) -> str:

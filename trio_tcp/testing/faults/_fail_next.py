@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias, final, get_args
 
 import attrs
 
+from trio_tcp._kinds import one_of
 from trio_tcp._validators import whole
 from trio_tcp.testing.faults._as_written import as_written
 from trio_tcp.testing.faults._covered import is_first_of_connection
@@ -36,7 +37,7 @@ class FailNext:
 
     count: int = attrs.field(default=1, validator=whole(1))
     error: Failure = attrs.field(
-        default="refused", kw_only=True, validator=attrs.validators.in_(FAILURES)
+        default="refused", kw_only=True, validator=one_of(*FAILURES)
     )
 
     def __str__(self) -> str:
