@@ -1,6 +1,6 @@
 """Limits on real sockets: addresses, the kernel's backlog, bytes that are under way.
 
-What the limits do in every case is proven in virtual time, in ``tests/test_limits.py``.
+What the limits do in every case is proven in virtual time, in ``tests/limits/``.
 """
 
 from __future__ import annotations
