@@ -12,7 +12,15 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_tcp
-from tests.requesting import Asked, Dial, Text, ask, first_word, is_news, receive
+from tests.requester.requesting import (
+    Asked,
+    Dial,
+    Text,
+    ask,
+    first_word,
+    is_news,
+    receive,
+)
 
 Requester = trio_tcp.ReconnectingRequester[str, str]
 
