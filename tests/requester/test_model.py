@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_tcp
-from tests.requesting import CODEC, PATIENT, Asked, Text, first_word, is_news
+from tests.requester.requesting import CODEC, PATIENT, Asked, Text, first_word, is_news
 from trio_tcp import testing
 
 Step: TypeAlias = tuple[str, int]

@@ -16,6 +16,7 @@ Text: TypeAlias = trio_tcp.Connection[str, str]
 AnyRequester: TypeAlias = (
     trio_tcp.Requester[str, str] | trio_tcp.ReconnectingRequester[str, str]
 )
+Correlate: TypeAlias = Callable[[str], str | None]
 
 PATIENT = trio_tcp.Timeouts(idle=1e6)
 

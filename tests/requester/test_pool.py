@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_tcp
-from tests.requesting import Dial, Text, first_word
+from tests.requester.requesting import Dial, Text, first_word
 
 Pool = trio_tcp.RequesterPool[str, str]
 

@@ -1,0 +1,13 @@
+"""Fixtures of the tests of a pool."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.backend import Backend
+
+
+@pytest.fixture
+def backend() -> Backend:
+    """Give a server to connect to, whose every move is the test's."""
+    return Backend()
