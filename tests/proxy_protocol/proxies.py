@@ -19,6 +19,13 @@ from trio.testing import wait_all_tasks_blocked
 
 import trio_tcp
 from tests.integration.loopback import Record, receive_all, receive_exactly
+from tests.proxy_protocol.headers import (
+    CLIENT,
+    IPV4_BLOCK,
+    SERVICE,
+    UNIX_BLOCK,
+    version_2,
+)
 from trio_tcp import (
     ProxyHeader,
     ProxyProtocol,
@@ -31,8 +38,6 @@ from trio_tcp import (
 Text: TypeAlias = trio_tcp.Connection[str, str]
 
 PROXY = UnixAddress("")
-CLIENT = TcpAddress("192.0.2.1", 40000)
-SERVICE = TcpAddress("198.51.100.2", 443)
 TRUST = ProxyProtocol(trusted=["10.0.0.0/8"])
 """Unix sockets are trusted in any case."""
 
@@ -45,21 +50,10 @@ def line(host: str = CLIENT.host, port: int = CLIENT.port) -> bytes:
     return f"PROXY {family} {host} {service} {port} {SERVICE.port}\r\n".encode()
 
 
-SIGNATURE = bytes.fromhex("0D0A0D0A000D0A515549540A")
-IPV4_BLOCK = bytes.fromhex("C0000201 C6336402 9C40 01BB")
 IPV6_BLOCK = b"".join(
     ipaddress.IPv6Address(host).packed for host in ("2001:db8::1", "2001:db8::2")
 ) + struct.pack("!HH", 40000, 443)
-UNIX_BLOCK = b"/run/a.sock".ljust(108, b"\0") + b"\0abstract".ljust(108, b"\0")
 TLVS = struct.pack("!BH", 2, 9) + b"localhost" + struct.pack("!BH", 0xE0, 0)
-
-
-def version_2(
-    block: bytes = IPV4_BLOCK, *, command: int = 0x21, kind: int = 0x11
-) -> bytes:
-    """Build a header of version 2."""
-    return SIGNATURE + struct.pack("!BBH", command, kind, len(block)) + block
-
 
 IPV6 = ProxyHeader(
     source=TcpAddress("2001:db8::1", 40000),
@@ -233,7 +227,3 @@ async def until_the_end(stream: trio.abc.ReceiveStream) -> bytes:
     except trio.BrokenResourceError:
         pass
     return received
-
-
-def one_by_one(data: bytes) -> list[bytes]:
-    return [data[n : n + 1] for n in range(len(data))]

@@ -8,15 +8,8 @@ from trio.testing import MockClock
 
 import trio_tcp
 from tests.integration.loopback import receive_all, receive_exactly
-from tests.proxy_protocol.proxies import (
-    CLIENT,
-    HEADERS,
-    NOBODY,
-    PROXY,
-    behind_proxies,
-    line,
-    one_by_one,
-)
+from tests.proxy_protocol.headers import CLIENT, one_by_one
+from tests.proxy_protocol.proxies import HEADERS, NOBODY, PROXY, behind_proxies, line
 from trio_tcp import CloseReason, ProxyHeader, UnixAddress
 
 

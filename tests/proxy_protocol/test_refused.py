@@ -8,15 +8,8 @@ from trio.testing import MockClock
 
 import trio_tcp
 from tests.integration.loopback import receive_exactly
-from tests.proxy_protocol.proxies import (
-    IPV4_BLOCK,
-    PROXY,
-    SIGNATURE,
-    behind_proxies,
-    line,
-    until_the_end,
-    version_2,
-)
+from tests.proxy_protocol.headers import IPV4_BLOCK, SIGNATURE, version_2
+from tests.proxy_protocol.proxies import PROXY, behind_proxies, line, until_the_end
 from trio_tcp import Limits
 
 

@@ -11,14 +11,12 @@ from trio.testing import MockClock
 
 import trio_tcp
 from tests.integration.loopback import receive_exactly
+from tests.proxy_protocol.headers import CLIENT, SIGNATURE, one_by_one
 from tests.proxy_protocol.proxies import (
-    CLIENT,
     PROXY,
-    SIGNATURE,
     TRUST,
     behind_proxies,
     line,
-    one_by_one,
     until_the_end,
 )
 from trio_tcp import Limits, Timeouts

@@ -10,13 +10,12 @@ from trio.testing import MockClock
 
 import trio_tcp
 from tests.certificates import HOST, client_context, each_version, server_context
+from tests.proxy_protocol.headers import CLIENT, one_by_one
 from tests.proxy_protocol.proxies import (
-    CLIENT,
     HEADERS,
     PROXY,
     behind_proxies,
     line,
-    one_by_one,
     until_the_end,
 )
 from tests.tls import Peer
