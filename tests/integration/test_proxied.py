@@ -2,7 +2,7 @@
 
 The tests send the headers themselves, as the proxies that they are here. What the
 header says is always the same, and what of it reaches the connection is in
-``tests/test_behind_a_proxy.py``.
+``tests/proxy_protocol/test_clients.py``.
 """
 
 from __future__ import annotations
