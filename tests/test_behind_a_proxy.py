@@ -25,7 +25,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import trio_tcp
 from tests.certificates import HOST, client_context, each_version, server_context
 from tests.integration.loopback import Record, receive_all, receive_exactly
-from tests.tls import Peer
+from tests.tls.peer import Peer
 from trio_tcp import (
     CloseReason,
     Limits,

@@ -18,7 +18,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import trio_tcp
 from tests.certificates import HOST, client_context, server_context
 from tests.integration.loopback import Record
-from tests.tls import Peer
+from tests.tls.peer import Peer
 from trio_tcp import CloseReason, Timeouts, codecs, testing
 
 Text: TypeAlias = trio_tcp.Connection[str, str]

@@ -18,7 +18,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_tcp
 from tests.integration.loopback import Record
-from tests.tls import serving as serving_tls
+from tests.tls.peer import serving as serving_tls
 from trio_tcp import CloseReason, codecs, testing
 
 Text: TypeAlias = trio_tcp.Connection[str, str]

@@ -21,7 +21,7 @@ from tests.certificates import (
     strange_certificate,
 )
 from tests.integration.loopback import Record
-from tests.tls import Peer
+from tests.tls.peer import Peer
 from trio_tcp import CloseReason, codecs, testing
 
 Text: TypeAlias = trio_tcp.Connection[str, str]

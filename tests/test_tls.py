@@ -26,7 +26,7 @@ from tests.certificates import (
     strange_certificate,
 )
 from tests.integration.loopback import Record, echo
-from tests.tls import Peer, serving
+from tests.tls.peer import Peer, serving
 from trio_tcp import CloseReason, codecs, testing
 
 T = TypeVar("T")

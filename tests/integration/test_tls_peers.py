@@ -39,7 +39,7 @@ from tests.certificates import (
     write_files,
 )
 from tests.integration.loopback import LOOPBACK, Record, echo, receive_reset, until
-from tests.tls import Peer
+from tests.tls.peer import Peer
 from trio_tcp import CloseReason, codecs
 
 needs_openssl = pytest.mark.skipif(
