@@ -14,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import trio_tcp
 from tests.certificates import HOST, client_context, each_version, server_context
 from tests.integration.loopback import Record
-from tests.tls import Peer, serving
+from tests.tls.peer import Peer, serving
 from trio_tcp import Timeouts, codecs, testing
 
 Text: TypeAlias = trio_tcp.Connection[str, str]

@@ -13,7 +13,7 @@ import trio
 
 import trio_tcp
 from tests.certificates import HOST, client_context, server_context
-from tests.tls import Peer
+from tests.tls.peer import Peer
 from trio_tcp import codecs, testing
 
 Text: TypeAlias = trio_tcp.Connection[str, str]

@@ -9,7 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 import trio_tcp
 from tests.certificates import HOST, client_context, server_context
 from tests.disconnecting.pairs import LINES, Open, set_when_gone
-from tests.tls import Peer
+from tests.tls.peer import Peer
 from trio_tcp import codecs, testing
 
 

@@ -26,7 +26,7 @@ from tests.drain.draining import (
     to_the_end,
     work,
 )
-from tests.tls import Peer
+from tests.tls.peer import Peer
 from trio_tcp import DrainReport, testing
 
 

@@ -45,7 +45,7 @@ from tests.integration.loopback import (
     run_program,
     until,
 )
-from tests.tls import Peer
+from tests.tls.peer import Peer
 from trio_tcp import CloseReason, codecs
 
 Text: TypeAlias = trio_tcp.Connection[str, str]

@@ -21,7 +21,7 @@ from tests.limits.limiting import (
     is_reset,
     serve,
 )
-from tests.tls import Peer
+from tests.tls.peer import Peer
 from trio_tcp import Limits, Timeouts
 
 REJECT = Limits(max_connections=1, when_full="reject")

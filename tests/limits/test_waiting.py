@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from tests.certificates import HOST, client_context, server_context
 from tests.limits.limiting import Handler, Text, answers, everything, serve
-from tests.tls import Peer
+from tests.tls.peer import Peer
 from trio_tcp import Limits, Timeouts
 
 

@@ -11,7 +11,7 @@ from tests.certificates import HOST, client_context, server_context
 from tests.integration.loopback import receive_all, receive_exactly
 from tests.proxy_protocol.headers import CLIENT
 from tests.proxy_protocol.proxies import NOBODY, behind_proxies, line, until_the_end
-from tests.tls import Peer
+from tests.tls.peer import Peer
 from trio_tcp import Limits, TcpAddress
 
 

@@ -18,7 +18,7 @@ from tests.proxy_protocol.proxies import (
     line,
     until_the_end,
 )
-from tests.tls import Peer
+from tests.tls.peer import Peer
 from trio_tcp import Limits, Timeouts
 
 

@@ -21,7 +21,7 @@ from tests.respond.answering import (
     serving,
     upper,
 )
-from tests.tls import serving as serving_tls
+from tests.tls.peer import serving as serving_tls
 from trio_tcp import CloseReason
 
 

@@ -18,7 +18,7 @@ from tests.timeouts.timing_out import (
     serve,
     the_end,
 )
-from tests.tls import Peer, serving
+from tests.tls.peer import Peer, serving
 from trio_tcp import testing
 
 

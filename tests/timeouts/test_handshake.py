@@ -23,7 +23,7 @@ from tests.timeouts.timing_out import (
     the_end,
     work,
 )
-from tests.tls import Peer, serving
+from tests.tls.peer import Peer, serving
 from trio_tcp import CloseReason, PeerTooSlowError, testing
 
 

@@ -18,7 +18,7 @@ from trio.testing import MockClock
 import trio_tcp
 from tests.certificates import HOST, client_context
 from tests.integration.attacks.tls import Records
-from tests.tls import Peer, Serving, serving
+from tests.tls.peer import Peer, Serving, serving
 from trio_tcp import CloseReason, codecs
 
 

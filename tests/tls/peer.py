@@ -11,7 +11,7 @@ import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Generic, TypeVar, final
+from typing import Generic, TypeAlias, TypeVar, final
 
 import trio
 
@@ -23,6 +23,8 @@ from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp.codecs import Codec
 
 Message = TypeVar("Message")
+Text: TypeAlias = trio_tcp.Connection[str, str]
+Bytes: TypeAlias = trio_tcp.Connection[bytes, bytes]
 
 DEFAULT_CAPACITY = 64 << 10
 
