@@ -140,19 +140,20 @@ async def test_a_receiver_that_is_cancelled_as_it_begins_leaves_the_stream_to_it
 
 
 async def test_cancelled_it_loses_nothing(open_text: Open) -> None:
+    chance = random.Random(0)
     lines = [line(number, 100) for number in range(100)]
     async with open_text() as (connection, peer):
         for text in lines:
             data = encoded(text)
-            cut = random.randrange(len(data))
+            cut = chance.randrange(len(data))
             for piece in (data[:cut], data[cut:]):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(connection.wait_disconnected)
-                    for _ in range(random.randrange(3)):
+                    for _ in range(chance.randrange(3)):
                         await trio.lowlevel.checkpoint()
                     if piece:
                         await peer.send(piece)
-                    for _ in range(random.randrange(3)):
+                    for _ in range(chance.randrange(3)):
                         await trio.lowlevel.checkpoint()
                     nursery.cancel_scope.cancel()
         await peer.end()

@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_tcp
+from tests.drain.draining import exactly
 from tests.limits.limiting import (
     PATIENT,
     Serving,
@@ -214,17 +215,10 @@ async def test_honest_small_clients_are_never_evicted(
                 await hold(serving, 200_000)
         for client in honest:
             await client.send_all(b"\n")
-            assert await everything_of(client, 3001)
+            await exactly(client, b"x" * 3000 + b"\n")
         await wait_all_tasks_blocked()
         assert serving.server.statistics().ended == {CloseReason.EVICTED: 20}
         assert serving.server.statistics().bytes_buffered == 0
-
-
-async def everything_of(client: testing.MemoryStream, size: int) -> bool:
-    """Read so many bytes."""
-    while size > 0:
-        size -= len(await client.receive_some(size))
-    return True
 
 
 async def test_what_is_delivered_is_not_held(autojump_clock: MockClock) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.backend import Backend
+from tests.pool.backend import Backend
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trio.testing import wait_all_tasks_blocked
 
 import trio_tcp
-from tests.backend import number_of
+from tests.pool.backend import number_of
 from trio_tcp import DiscardReason
 
 

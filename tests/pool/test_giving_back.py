@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_tcp
-from tests.backend import Backend, Text, number_of
+from tests.pool.backend import Backend, Text, number_of
 from tests.pool.pooling import discarded, touch
 from trio_tcp import DiscardReason
 

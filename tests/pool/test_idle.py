@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_tcp
-from tests.backend import LINES, Backend, Text
+from tests.pool.backend import LINES, Backend, Text
 from tests.pool.pooling import discarded, fill, touch
 from trio_tcp import DiscardReason, testing
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_tcp
-from tests.backend import Backend, number_of
+from tests.pool.backend import Backend, number_of
 from trio_tcp import Backoff
 
 SIZE: Final = 2

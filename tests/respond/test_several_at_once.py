@@ -63,7 +63,8 @@ async def test_no_more_is_read_than_may_be_in_hand(
 ) -> None:
     """Without `shed`; the rest stays with the client, however much it sends."""
     work = Work()
-    handler = respond(work, concurrency=Concurrency(limit=2, queue=queue))
+    several = Concurrency(limit=2, queue=queue, replies=replies)
+    handler = respond(work, concurrency=several)
     async with asking(handler) as (client, served, _):
         await client.send_many(f"{n} {A_LONG_TIME}" for n in range(100))
         await trio.sleep(1)

@@ -118,4 +118,3 @@ async def test_at_the_very_second_of_a_timeout_a_message_may_win_or_lose(
                 await client.send_all(b"!\n")
             await client.send_eof()
             await the_end(record)
-        assert lines in ([], ["!"])

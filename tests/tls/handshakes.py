@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeAlias
@@ -24,10 +23,10 @@ async def expect_end(stream: testing.MemoryStream) -> None:
             pass
 
 
-def hello(context: ssl.SSLContext | None = None) -> bytes:
+def hello() -> bytes:
     """Return what a client says first."""
     stream, _ = testing.memory_stream_pair()
-    return Peer(stream, context or client_context(), server_hostname=HOST).hello()
+    return Peer(stream, client_context(), server_hostname=HOST).hello()
 
 
 def sends(data: bytes) -> Misbehave:
