@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -298,13 +297,3 @@ def test_what_is_none_of_the_choices_is_refused_with_all_of_them(
 ) -> None:
     with pytest.raises(ValueError, match=says(message)):
         make()
-
-
-async def test_a_context_is_taken_as_it_is_and_in_a_tls() -> None:
-    context = ssl.create_default_context()
-    with pytest.raises(ValueError, match="not for a server"):
-        await trio_tcp.serve_listeners(handler, [], codec=LINES, tls=context)
-    with pytest.raises(ValueError, match="not for a server"):
-        await trio_tcp.serve_listeners(
-            handler, [], codec=LINES, tls=trio_tcp.Tls(context)
-        )
