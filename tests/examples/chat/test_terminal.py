@@ -116,10 +116,14 @@ async def test_after_a_break_nothing_comes_twice_and_nothing_is_missing(
 ) -> None:
     [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listener.socket.getsockname()[1]
-    cut = trio.CancelScope()
+    lines: list[trio.CancelScope] = []
+    is_cut = False
 
     async def carry(stream: trio.SocketStream) -> None:
-        with cut:
+        with trio.CancelScope() as line:
+            lines.append(line)
+            if is_cut:  # it has connected again, too early
+                line.cancel()
             await relay(server.port, stream)
 
     nursery.start_soon(trio.serve_listeners, carry, [listener])
@@ -129,12 +133,14 @@ async def test_after_a_break_nothing_comes_twice_and_nothing_is_missing(
         ben = await stack.enter_async_context(join_in_terminal("ben", server.port))
         await ben.enters("before")
         await ann.shows("ben: before")
-        cut.cancel()
+        is_cut = True
+        for line in lines:
+            line.cancel()
         await ann.shows("connecting again in")
         for number in range(5):
             await ben.enters(f"meanwhile {number}")
         await ben.shows("ben: meanwhile 4")
-        cut = trio.CancelScope()
+        is_cut = False
         await ben.enters("after")
         screen = await ann.shows("ben: after")
     said = re.findall(r"ben: (.*)", screen)
