@@ -147,7 +147,9 @@ class Journal:
         """Return what every call on a broken connection raises; a new one each time."""
         cause = self._broken
         if isinstance(cause, ConnectionFault):
-            return self.mine(copy.copy(cause))
+            again = self.mine(copy.copy(cause))
+            again.__cause__ = cause.__cause__
+            return again
         error = self.mine(ConnectionBroken(_errno_of(cause)))
         error.__cause__ = cause
         return error

@@ -139,6 +139,26 @@ async def test_a_message_is_rendered_for_who_wants_more_than_the_message() -> No
         assert await lines(there, 3) == ["you missed 3", "a=5", "a=7"]
 
 
+async def test_a_function_that_renders_cannot_publish() -> None:
+    """What it published would have the position of what it is called for."""
+    hub: trio_tcp.Hub[str] = trio_tcp.Hub(history={"a": 10})
+
+    def render(item: Publication[str] | Lagged) -> str | None:
+        if isinstance(item, Lagged):
+            return None
+        if item.message == "publish":
+            hub.publish_nowait("a", "another")
+        return f"{item.position} {item.message}"
+
+    async with pair() as (here, there):
+        with hub.attach(here, "a", render=render):
+            with pytest.raises(RuntimeError, match="must not publish"):
+                await hub.publish("a", "publish")
+            published = hub.publish_nowait("a", "later")
+        assert await lines(there, 1) == [f"{published.position} later"]
+    assert hub.statistics().published == 1
+
+
 async def fill(hub: trio_tcp.Hub[str], *numbers: int) -> None:
     """Publish big lines."""
     for line in numbered(*numbers):

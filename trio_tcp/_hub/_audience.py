@@ -72,7 +72,11 @@ class Subscriber(Protocol):
 
 @final
 class Audience:
-    """All subscribers of a hub."""
+    """All subscribers of a hub.
+
+    Attributes:
+        is_encoding: users' functions are being called for a publication.
+    """
 
     def __init__(self) -> None:
         # Dicts, so that the order is that of coming, and a run can be repeated.
@@ -81,6 +85,7 @@ class Audience:
         self._matchers: dict[str, Pattern[str]] = {}
         self._remembered: dict[str, list[dict[Subscriber, None]]] = {}
         self._members: dict[Subscriber, Sequence[str]] = {}
+        self.is_encoding = False
 
     def __len__(self) -> int:
         return len(self._members)
@@ -165,9 +170,13 @@ class Audience:
         """
         subscribers = list(self.of(publication.topic))
         formats = dict.fromkeys([subscriber.format for subscriber in subscribers])
-        for format_ in formats:
-            if format_ is not None:
-                format_.encode(publication)
+        self.is_encoding = True
+        try:
+            for format_ in formats:
+                if format_ is not None:
+                    format_.encode(publication)
+        finally:
+            self.is_encoding = False
         return subscribers, None in formats
 
 

@@ -184,7 +184,7 @@ class Hub(Generic[T]):
             render: makes the message of a publication, and perhaps one of a `Lagged`;
                 plain, and always the same function for all: what it makes is encoded
                 once for each codec. None sends nothing. By default the message is sent
-                as it is, and `Lagged` is not.
+                as it is, and `Lagged` is not. It must not publish.
             capacity: as `subscribe`; beside what the connection itself has queued.
             when_full: as `subscribe`. ``"disconnect"`` breaks the connection, with
                 `SlowSubscriberError`.
@@ -344,6 +344,10 @@ class Hub(Generic[T]):
         check_topic(topic)
         if self._is_closed:
             raise HubClosedError
+        if self._audience.is_encoding:
+            raise RuntimeError(
+                "render and encode must not publish: another publication is under way"
+            )
 
     def _offer(
         self, publication: Publication[T], subscribers: Iterable[Subscriber]

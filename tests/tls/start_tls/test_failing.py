@@ -73,6 +73,10 @@ async def test_a_certificate_that_is_refused_breaks_the_connection() -> None:
             assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
             assert caught.value.connection_id == connection.id
             await is_broken(connection, trio_tcp.TlsHandshakeError, "was refused")
+            with pytest.raises(trio_tcp.TlsHandshakeError) as later:
+                await connection.receive()
+            assert later.value is not caught.value
+            assert later.value.__cause__ is caught.value.__cause__
             nursery.cancel_scope.cancel()
 
 
