@@ -92,7 +92,7 @@ def report(
     of_requests = {w: rows for w, rows in measured.items() if w.is_of_requests}
     of_messages = {w: rows for w, rows in measured.items() if not w.is_of_requests}
     lines = [
-        "# Benchmarks",
+        "# Report of the benchmarks",
         "",
         "Made by `make bench`; [README.md](README.md) says how to run and read it.",
         "",
