@@ -105,7 +105,7 @@ WRONG: Iterable[tuple[str, object, str]] = [
     ("healthy", -1, "healthy must be a number of seconds, zero or more"),
     ("max_attempts", 0, "max_attempts must be a whole number, one or more"),
     ("max_attempts", 2.5, "max_attempts must be a whole number"),
-    ("jitter", "some", "'jitter' must be in"),
+    ("jitter", "some", "jitter must be 'full'"),
     ("initial", 31, r"initial \(31 s\) must not be more than maximum \(30 s\)"),
 ]
 
