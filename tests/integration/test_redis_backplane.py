@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import signal
+import warnings
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -389,3 +391,26 @@ async def test_attempts_can_be_limited(tmp_path: Path) -> None:
     with pytest.raises(trio_tcp.ConnectError, match="could not connect"):
         async with trio_tcp.RedisBackplane(url, codec=codecs.Lines(), backoff=backoff):
             await trio.sleep_forever()
+
+
+async def test_one_that_goes_while_it_is_asked_leaves_nothing_open() -> None:
+    """It lets one connection in; those that follow find nobody."""
+    [listener] = await trio.open_tcp_listeners(0, host=LOOPBACK)
+    url = f"redis://{LOOPBACK}:{listener.socket.getsockname()[1]}"
+    backoff = trio_tcp.Backoff(initial=0.01, max_attempts=2)
+
+    async def let_one_in() -> None:
+        async with listener:
+            await (await listener.accept()).aclose()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(let_one_in)
+        with pytest.raises(trio_tcp.ConnectError):
+            async with trio_tcp.RedisBackplane(
+                url, codec=codecs.Lines(), backoff=backoff
+            ):
+                await trio.sleep_forever()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert caught == []

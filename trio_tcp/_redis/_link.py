@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast, final
 
 import trio
 
@@ -22,6 +22,7 @@ from trio_tcp._redis._scripts import APPEND, SYNC
 
 if TYPE_CHECKING:
     from coredis.connection import BaseConnection
+    from coredis.pool import ConnectionPool
 
 __all__ = ["open_redis_link"]
 
@@ -210,6 +211,31 @@ def _state(answer: list[Any]) -> State:
 
 
 @asynccontextmanager
+async def _closing_streams(pool: ConnectionPool[Any]) -> AsyncGenerator[None, None]:
+    """Close the streams in memory of a pool's connections, at the end of the block.
+
+    coredis leaves them open where it could not connect, or was cancelled before it had,
+    and Python warns of each.
+    """
+    make = pool.connection_class
+    made: list[BaseConnection] = []
+
+    def remember(*args: Any, **options: Any) -> BaseConnection:  # noqa: ANN401 - coredis's
+        connection: BaseConnection = make(*args, **options)
+        made.append(connection)
+        return connection
+
+    pool.connection_class = cast("type[BaseConnection]", remember)
+    try:
+        yield
+    finally:
+        for connection in made:
+            for part in vars(connection).values():
+                if type(part).__module__ == "anyio.streams.memory":
+                    part.close()
+
+
+@asynccontextmanager
 async def open_redis_link(
     url: str, names: Names, *, seconds: float, expiry: int
 ) -> AsyncGenerator[Link, None]:
@@ -228,14 +254,9 @@ async def open_redis_link(
     from coredis.pool import ConnectionPool  # noqa: PLC0415 - optional
 
     pool = ConnectionPool.from_url(url, decode_components=True, max_connections=1)
-    async with pool:
+    async with _closing_streams(pool), pool:
         try:
             with trio.fail_after(seconds):
-                # coredis leaves streams unclosed, and Python warns of them, where it
-                # cannot connect: so ask before.
-                assert pool.location is not None
-                if not await pool.location.check():
-                    raise LinkLost("nobody answers there")
                 connection = await pool.get_connection()
                 load = connection.create_request
                 append = await load(b"SCRIPT LOAD", APPEND, decode=False)

@@ -13,7 +13,7 @@ async def main() -> None:
 
     def observe(event: trio_tcp.Event) -> None:
         assert isinstance(event, trio_tcp.BackplaneLost)
-        assert str(event.error) == "nobody answers there", event
+        assert "attempts failed" in str(event.error), event
         lost.set()
 
     listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
