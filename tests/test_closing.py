@@ -411,3 +411,21 @@ def test_a_stream_that_fails_to_close_is_closed_all_the_same(end: str) -> None:
     testing.run_simulation(main)  # it notices what never ends
     failed = CloseReason.HANDLER_FAILED
     assert reasons == [failed if end == "raise" else CloseReason.CLOSED]
+
+
+def test_ctrl_c_while_an_end_is_observed_leaves_no_task_behind() -> None:
+    def observe(event: trio_tcp.Event, /) -> None:
+        if isinstance(event, trio_tcp.ConnectionEnded):
+            raise KeyboardInterrupt
+
+    async def main(_: testing.VirtualNetwork) -> None:
+        ours, theirs = testing.memory_stream_pair()
+        async with trio_tcp.open_connection(
+            ours, codec=LINES, observer=observe
+        ) as connection:
+            await theirs.send_all(b"hello\n")
+            assert await connection.receive() == "hello"
+            await theirs.aclose()
+
+    with pytest.raises(KeyboardInterrupt):
+        testing.run_simulation(main)  # it notices what never ends
