@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import TypeAlias, final
+from functools import partial
+from typing import Any, TypeAlias, final
 
 import pytest
 import trio
@@ -311,6 +312,51 @@ async def test_a_message_that_cannot_be_encoded_harms_nothing() -> None:
                 here.send_nowait(bad)
         await here.send("fine")
         assert await there.receive() == "fine"
+
+
+@final
+class Careless(codecs.Codec[Any, Any]):
+    """A codec for lines that encodes nothing."""
+
+    def encode(self, message: Any, /) -> Any:
+        """Return it as it is."""
+        return message
+
+    def decode(self, buffer: codecs.Buffer, /) -> codecs.Decoding[bytes]:
+        """Yield lines."""
+        while True:
+            yield (yield from buffer.until(b"\n", max_bytes=10))
+
+
+@pytest.mark.parametrize("encoded", ["text", bytearray(b"may change"), None])
+async def test_what_a_codec_has_not_made_bytes_of_is_refused_by_all_ways_of_sending(
+    encoded: object,
+) -> None:
+    """Also where it would have been gathered, and sent by nobody's task."""
+    refused: list[str] = []
+
+    async def handler(connection: trio_tcp.Connection[Any, Any]) -> None:
+        async for line in connection:
+            await connection.send(line)
+            for way in (
+                partial(connection.send, encoded),
+                partial(trio_tcp.broadcast, encoded, [connection]),
+            ):
+                with pytest.raises(TypeError) as caught:
+                    await way()
+                refused.append(str(caught.value))
+            with pytest.raises(TypeError) as caught:
+                connection.send_nowait(encoded)
+            refused.append(str(caught.value))
+            await trio.lowlevel.checkpoint()
+
+    async with testing.serve_in_memory(handler, Careless()) as served:
+        client = await served.listener.connect()
+        await client.send_all(b"one\ntwo\n")
+        await client.send_eof()
+        assert b"".join([chunk async for chunk in client]) == b"onetwo"
+    kind = type(encoded).__name__
+    assert refused == [f"encode of a codec must return bytes, not {kind}"] * 6
 
 
 async def test_replies_to_messages_that_came_together_leave_together() -> None:

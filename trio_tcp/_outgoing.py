@@ -162,7 +162,10 @@ class Outgoing:
         Raises:
             ConnectionBroken: the stream is, or turns out to be, broken.
             ConnectionClosedError: closed on this side.
+            TypeError: these are no bytes: the codec is wrong.
         """
+        if type(data) is not bytes:
+            _check_bytes(data)
         if self._writer is None and not self.closed:
             if not (gather or self._frames):
                 return self._commit_at_once(data)
@@ -200,6 +203,8 @@ class Outgoing:
 
     def gather(self, data: bytes) -> bool:
         """Accept as `commit` does, for one who calls `give` himself, and soon."""
+        if type(data) is not bytes:
+            _check_bytes(data)
         if self.closed:
             raise self.refusal()
         queued = self.bytes_queued
@@ -530,6 +535,13 @@ class Outgoing:
         self.drop()
         if self._writer is not None:
             self._writer.cancel()
+
+
+def _check_bytes(data: object) -> None:
+    """Refuse what a codec should not have made, while it concerns nobody else."""
+    if not isinstance(data, bytes):
+        kind = type(data).__name__
+        raise TypeError(f"encode of a codec must return bytes, not {kind}")
 
 
 def _behind(frames: list[bytes | memoryview], count: int) -> list[bytes | memoryview]:
