@@ -263,6 +263,31 @@ async def test_abort_wakes_all_who_wait() -> None:
         assert len(errors) == 3
 
 
+async def test_an_end_that_an_abort_overtakes_was_not_sent() -> None:
+    async with testing.connection_pair(LINES, capacity=10) as (here, _):
+        await here.send("x" * 100_000)
+
+        async def end() -> None:
+            with pytest.raises(trio_tcp.ConnectionClosedError):
+                await here.send_eof()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(end)
+            await wait_all_tasks_blocked()
+            here.abort()
+
+
+async def test_an_end_is_sent_also_where_a_close_overtakes_it() -> None:
+    async with testing.connection_pair(LINES, capacity=10) as (here, there):
+        await here.send("x" * 1000)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(here.send_eof)
+            await wait_all_tasks_blocked()
+            nursery.start_soon(here.aclose)
+            assert [len(line) async for line in there] == [1000]
+            await there.aclose()
+
+
 @pytest.mark.parametrize("raised", [KeyError("x"), ExceptionGroup("g", [OSError()])])
 async def test_what_a_block_raises_leaves_as_itself(raised: Exception) -> None:
     ours, theirs = testing.memory_stream_pair()

@@ -350,7 +350,7 @@ class Connection(
         Raises:
             HalfCloseUnsupportedError: this stream can only be closed as a whole.
             ConnectionBroken: what was accepted before cannot be delivered.
-            ConnectionClosedError: closed on this side.
+            ConnectionClosedError: closed on this side, or aborted meanwhile.
 
         Cancellation:
             Before anything else it does nothing; while it waits, the end is sent all
@@ -364,6 +364,8 @@ class Connection(
         self._check_open()
         await self._outgoing.send_eof().wait()
         self._journal.check_whole()
+        if not self._outgoing.ended:
+            raise self._journal.closed_error()
 
     # Ending --------------------------------------------------------------------------
 

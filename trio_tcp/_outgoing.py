@@ -87,6 +87,7 @@ class Outgoing:
         bytes_sent: taken by the stream.
         messages_sent: accepted from the user. The connection counts them.
         closed: nothing more is accepted.
+        ended: the end is sent.
     """
 
     __slots__ = (
@@ -108,6 +109,7 @@ class Outgoing:
         "bytes_queued",
         "bytes_sent",
         "closed",
+        "ended",
         "messages_sent",
     )
 
@@ -139,6 +141,7 @@ class Outgoing:
         self.bytes_sent = 0
         self.messages_sent = 0
         self.closed = False
+        self.ended = False
 
     def write_to(self, transport: Transport, *, excused: bool) -> None:
         """Write to this transport from now on; as long as excused, it takes nothing."""
@@ -397,6 +400,7 @@ class Outgoing:
             if self._eof_sent is not None and not self._eof_sent.is_set():
                 self._start_to_wait()
                 await self._transport.send_eof()
+                self.ended = True
         except Exception as error:  # noqa: BLE001 - a user's stream may raise any
             self._fail(error)
         finally:
