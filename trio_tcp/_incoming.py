@@ -515,7 +515,7 @@ class Incoming(Generic[In]):
         """Deliver nothing more; a task that is receiving is sent away."""
         self.closed = True
         self.ready.clear()
-        if self.receiving:
+        if self.receiving and self._receiver_left is None:
             self._receiver_left = trio.Event()
         self._interrupt_all()
 
