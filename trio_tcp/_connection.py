@@ -224,12 +224,12 @@ class Connection(
         if incoming.closed:
             raise self._journal.closed_error()
         try:
-            message = incoming.next_message()
+            if (message := incoming.next_message()) is NEED_MORE:
+                incoming.check_for_more()
+                raise trio.WouldBlock
         except ConnectionFault as error:
             self._ending.note(error)
             raise
-        if message is NEED_MORE:
-            raise incoming.end_of_messages() if incoming.at_eof else trio.WouldBlock
         incoming.messages_received += 1
         return message
 

@@ -163,7 +163,7 @@ class Incoming(Generic[In]):
         """
         buffer = self.buffer
         if self._is_halted or buffer.skipped != self._garbage_reported:
-            self._check_for_more()
+            self.check_for_more()
         self._interruption = None
         self._waits += 1
         self._waiting = True
@@ -204,8 +204,12 @@ class Incoming(Generic[In]):
         if self.drain():
             raise trio.ClosedResourceError  # as if it had been interrupted later
 
-    def _check_for_more(self) -> None:
-        """See to it that there is something to wait for."""
+    def check_for_more(self) -> None:
+        """See to it that there is something to wait for.
+
+        Raises:
+            Exception: as `read_more`.
+        """
         self.report_garbage()
         if self._broken:
             raise self._journal.broken_error()
