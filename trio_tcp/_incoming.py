@@ -37,11 +37,15 @@ from trio_tcp._options import Timeouts
 from trio_tcp._patience import Patience
 from trio_tcp._read_ahead import ReadAhead
 from trio_tcp._transport import Doze, Transport
-from trio_tcp.codecs import Buffer, Codec, Decoder
+from trio_tcp.codecs import NEED_MORE, Buffer, Codec, Decoder, NeedMore
 
 __all__ = ["Incoming"]
 
 In = TypeVar("In")
+
+
+def _nothing() -> NeedMore:
+    return NEED_MORE
 
 
 @final
@@ -105,7 +109,7 @@ class Incoming(Generic[In]):
     ) -> None:
         self.buffer: Buffer = Buffer(received)
         self._decoder: Decoder[In] = Decoder(codec, self.buffer)
-        self.next_message = self._decoder.next_message
+        self.next_message: Callable[[], In | NeedMore] = self._decoder.next_message
         self.ready = self._decoder.ready
         self._journal = journal
         self._group = group
@@ -500,6 +504,8 @@ class Incoming(Generic[In]):
     def evict(self) -> None:
         """Let go of what is held, and break off; the connection is broken."""
         self.take_undelivered()
+        # The decoder waits for more than that, and must not go on with less.
+        self.next_message = _nothing
         self.break_off()
 
     def break_off(self) -> None:
