@@ -24,6 +24,7 @@ from trio_tcp._group import Group
 from trio_tcp._handshake import shake_hands, tls_over
 from trio_tcp._incoming import Incoming
 from trio_tcp._journal import Journal
+from trio_tcp._kinds import check_codec
 from trio_tcp._nursery import forgetful_scope, open_quiet_nursery
 from trio_tcp._options import Timeouts, Tls
 from trio_tcp._outgoing import Outgoing
@@ -559,12 +560,16 @@ class Connection(
         Returns:
             This same connection, with the types of the new codec.
 
+        Raises:
+            TypeError: this is no codec, such as the class of one.
+
         Example::
 
             size = int(await connection.receive())  # a line of text
             binary = connection.switch_codec(codecs.FixedLength(size))
             picture = await binary.receive()
         """
+        check_codec("codec", codec)
         # One object with two types, before and after: more than a type can say.
         switched: Connection[NewIn, NewOut] = self  # type: ignore[assignment]
         switched._codec = codec
