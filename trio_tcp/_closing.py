@@ -94,6 +94,7 @@ class Ending:
             await self.wait_for_close()
             return
         self._closed = trio.Event()
+        self._incoming.note_end()
         self._journal.end(CloseReason.CLOSED)
         self._incoming.close()
         self._outgoing.close()

@@ -424,8 +424,9 @@ class Connection(
         kept for `receive`, up to 64 KiB; behind more than that, its end is not seen. A
         peer that has closed its sending direction alone counts as gone.
 
-        It raises nothing: `receive` and `close_reason` say how it ended. Any number of
-        tasks may wait.
+        It raises nothing: `receive` says how it ended, and so does `close_reason` when
+        the end was received, or this side has closed as well. Any number of tasks may
+        wait.
 
         Cancellation:
             Loses nothing.

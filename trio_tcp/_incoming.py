@@ -451,6 +451,19 @@ class Incoming(Generic[In]):
         if not self._is_over() and self._read_ahead is not None:
             await self._read_ahead.wait_for_end()
 
+    def note_end(self) -> None:
+        """Note an end that nobody has received yet, but who watches has seen."""
+        ahead = self._read_ahead
+        if ahead is None or not ahead.ended or self._is_halted:
+            return
+        match ahead.error:
+            case None:
+                self._journal.end(CloseReason.PEER_CLOSED)
+            case CloseNotifyMissingError() as cut:
+                self._journal.lose_framing(cut)
+            case error:
+                self._journal.break_with(error)
+
     def _is_over(self) -> bool:
         return self.at_eof or self._broken or self.closed or self._journal.is_broken
 
