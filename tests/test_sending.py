@@ -429,6 +429,46 @@ async def test_send_eof_that_is_cancelled_is_sent_all_the_same() -> None:
         assert [line async for line in there] == ["longer than the capacity"]
 
 
+def test_send_eof_may_be_cancelled_as_the_connection_ends() -> None:
+    """Also before its end has begun to be sent."""
+
+    async def main(_: testing.VirtualNetwork) -> None:
+        ours, theirs = map(trio.SocketStream, trio.socket.socketpair())
+        async with theirs, trio.open_nursery() as nursery:
+            with trio.CancelScope() as scope:
+                async with trio_tcp.open_connection(ours, codec=CODEC) as connection:
+
+                    async def cancel() -> None:
+                        scope.cancel()
+
+                    nursery.start_soon(cancel)
+                    await connection.send_eof()
+            assert scope.cancelled_caught
+
+    for seed in range(10):
+        testing.run_simulation(main, seed=seed, allow=["sockets"])  # and comes back
+
+
+def test_detach_takes_the_stream_out_behind_an_end_that_is_being_sent() -> None:
+    async def main(_: testing.VirtualNetwork) -> None:
+        ours, theirs = testing.memory_stream_pair()
+        async with trio_tcp.open_connection(ours, codec=CODEC) as connection:
+
+            async def detach() -> None:
+                stream, _ = await connection.detach()
+                with pytest.raises(trio.ClosedResourceError):
+                    await stream.send_all(b"more")
+                await stream.aclose()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(detach)
+                await connection.send_eof()
+        assert await theirs.receive_some() == b""
+
+    # In this order the end comes first, but only just. And it comes back.
+    testing.run_simulation(main, schedule="fifo")
+
+
 async def test_a_stream_without_half_close_says_so() -> None:
     meter = Meter()
     async with trio_tcp.open_connection(meter, codec=CODEC) as connection:

@@ -331,10 +331,11 @@ class Connection(
         await self._outgoing.flush()
 
     async def _empty(self) -> None:
-        """Flush, also what others send who are in line already."""
+        """Flush, also what others send who are in line already, and the end."""
         await self.flush()
         while self._outgoing.bytes_queued:
             await self._outgoing.wait_for_progress()
+        await self._outgoing.wait_for_end()
         if self._incoming.closed or self._journal.is_broken:
             raise self._outgoing.refusal()
 

@@ -96,6 +96,7 @@ class Outgoing:
         "_frames",
         "_gave_up",
         "_group",
+        "_is_dropped",
         "_is_due",
         "_journal",
         "_packed",
@@ -133,6 +134,7 @@ class Outgoing:
         self._waiting: deque[_Waiter] | None = None
         self._progress: _Progress | None = None
         self._eof_sent: trio.Event | None = None
+        self._is_dropped = False
         self._excused = False  # the peer cannot be late
         self._writer: Writer | None = None  # while a task writes
         self._stall: Stall | None = None  # once a task has written
@@ -512,9 +514,16 @@ class Outgoing:
         self.close()
         if self._eof_sent is None:
             self._eof_sent = trio.Event()
-            if self._writer is None:
+            if self._is_dropped:
+                self._eof_sent.set()
+            elif self._writer is None:
                 self._writer = self._group.writers.start(self._write)
         return self._eof_sent
+
+    async def wait_for_end(self) -> None:
+        """Wait until the end is sent, or never will be, where it was to be sent."""
+        if self._eof_sent is not None:
+            await self._eof_sent.wait()
 
     def close(self) -> None:
         """Accept nothing more, and send those away who wait in line, or for room."""
@@ -526,8 +535,15 @@ class Outgoing:
             self._journal.report_relieved()
 
     def drop(self) -> None:
-        """Close, and forget what is queued: it cannot be delivered any more."""
+        """Close, and forget what is queued: it cannot be delivered any more.
+
+        Nor can the end. A writer that has not begun with it must not, as nobody may be
+        left who stops the clock that it would start.
+        """
         self.close()
+        self._is_dropped = True
+        if self._eof_sent is not None:
+            self._eof_sent.set()
         self._packed.clear()
         self._frames.clear()
         self.bytes_queued = 0
