@@ -67,7 +67,7 @@ async def test_an_end_that_was_seen_comes_before_that_of_this_side(
         async with open_text() as (connection, peer):
             async with connection.cancel_on_disconnect():
                 await (peer.end() if how == "end" else peer.reset())
-                await trio.sleep_forever()
+                await work()
             await connection.aclose()
         assert connection.close_reason is reason
 
