@@ -148,6 +148,23 @@ async def test_a_handler_that_was_called_already_is_refused_by_what_it_is() -> N
         called.close()
 
 
+async def test_what_is_no_stream_is_refused_before_it_is_sent_anything() -> None:
+    for value in None, trio.socket.socket():
+        with pytest.raises(TypeError, match=r"^stream must be of type Stream, not "):
+            async with toolkit.open_connection(value, codec=LINES):
+                raise AssertionError("it was to fail")
+        if value is not None:
+            value.close()
+
+
+async def test_a_connection_goes_on_with_its_codec_if_the_next_is_none() -> None:
+    async with testing.connection_pair(LINES) as (here, there):
+        with pytest.raises(TypeError, match=r"^codec must be a codec, not the class"):
+            here.switch_codec(codecs.Lines)  # type: ignore[arg-type] # the mistake
+        await there.send("hello")
+        assert await here.receive() == "hello"
+
+
 async def test_a_running_server_and_connection_refuse_other_policies() -> None:
     async with testing.serve_in_memory(lambda c: c.receive(), LINES) as served:
         with pytest.raises(

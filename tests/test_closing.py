@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 import attrs
 import pytest
@@ -263,6 +263,31 @@ async def test_abort_wakes_all_who_wait() -> None:
         assert len(errors) == 3
 
 
+async def test_an_end_that_an_abort_overtakes_was_not_sent() -> None:
+    async with testing.connection_pair(LINES, capacity=10) as (here, _):
+        await here.send("x" * 100_000)
+
+        async def end() -> None:
+            with pytest.raises(trio_tcp.ConnectionClosedError):
+                await here.send_eof()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(end)
+            await wait_all_tasks_blocked()
+            here.abort()
+
+
+async def test_an_end_is_sent_also_where_a_close_overtakes_it() -> None:
+    async with testing.connection_pair(LINES, capacity=10) as (here, there):
+        await here.send("x" * 1000)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(here.send_eof)
+            await wait_all_tasks_blocked()
+            nursery.start_soon(here.aclose)
+            assert [len(line) async for line in there] == [1000]
+            await there.aclose()
+
+
 @pytest.mark.parametrize("raised", [KeyError("x"), ExceptionGroup("g", [OSError()])])
 async def test_what_a_block_raises_leaves_as_itself(raised: Exception) -> None:
     ours, theirs = testing.memory_stream_pair()
@@ -357,3 +382,75 @@ async def test_a_block_cancelled_from_within_its_own_tasks_is_just_over() -> Non
 
 async def _wait(connection: Text) -> None:
     await connection.receive()
+
+
+@final
+class Jammed(trio.abc.Stream):
+    """A stream that breaks when it is closed."""
+
+    def __init__(self, stream: testing.MemoryStream) -> None:
+        self._stream = stream
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send."""
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Not used."""
+        await trio.lowlevel.checkpoint()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Receive."""
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        """Close it, and fail."""
+        with trio.CancelScope(shield=True):
+            await self._stream.aclose()
+        raise OSError("it does not close")
+
+
+@pytest.mark.parametrize("end", ["return", "abort", "raise"])
+def test_a_stream_that_fails_to_close_is_closed_all_the_same(end: str) -> None:
+    reasons: list[CloseReason] = []
+
+    def observe(event: trio_tcp.Event, /) -> None:
+        if isinstance(event, trio_tcp.ConnectionEnded):
+            reasons.append(event.reason)
+
+    async def handler(connection: Text) -> None:
+        assert await connection.receive() == "hello"
+        if end == "abort":
+            connection.abort()
+        elif end == "raise":
+            raise KeyError("x")
+
+    async def main(_: testing.VirtualNetwork) -> None:
+        ours, theirs = testing.memory_stream_pair()
+        await theirs.send_all(b"hello\n")
+        serve = trio_tcp.framed(handler, codec=LINES, observer=observe)
+        await serve(Jammed(ours))
+        with pytest.raises(trio.BrokenResourceError):
+            await theirs.send_all(b"anybody there?")
+
+    testing.run_simulation(main)  # it notices what never ends
+    failed = CloseReason.HANDLER_FAILED
+    assert reasons == [failed if end == "raise" else CloseReason.CLOSED]
+
+
+def test_ctrl_c_while_an_end_is_observed_leaves_no_task_behind() -> None:
+    def observe(event: trio_tcp.Event, /) -> None:
+        if isinstance(event, trio_tcp.ConnectionEnded):
+            raise KeyboardInterrupt
+
+    async def main(_: testing.VirtualNetwork) -> None:
+        ours, theirs = testing.memory_stream_pair()
+        async with trio_tcp.open_connection(
+            ours, codec=LINES, observer=observe
+        ) as connection:
+            await theirs.send_all(b"hello\n")
+            assert await connection.receive() == "hello"
+            await theirs.aclose()
+
+    with pytest.raises(KeyboardInterrupt):
+        testing.run_simulation(main)  # it notices what never ends

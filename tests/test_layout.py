@@ -85,11 +85,11 @@ def test_every_module_opens_by_saying_what_it_is(path: Path) -> None:
 LONGER = {
     # The one class that users have in their hands all the time; what it says about its
     # methods is their reference, with examples, and two fifths of the file.
-    "_connection.py": 620,
+    "_connection.py": 640,
     # Its two halves, through which each message goes: to call another module there
     # costs more than what is done.
-    "_incoming.py": 560,
-    "_outgoing.py": 560,
+    "_incoming.py": 580,
+    "_outgoing.py": 580,
 }
 
 

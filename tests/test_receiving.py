@@ -10,7 +10,7 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 import trio_tcp
 from trio_tcp import codecs, testing
@@ -150,6 +150,28 @@ async def test_receive_nowait_returns_what_came_along(open_text: Open) -> None:
         with pytest.raises(trio.EndOfChannel):
             await connection.receive()
         with pytest.raises(trio.EndOfChannel):
+            connection.receive_nowait()
+
+
+async def test_receive_nowait_tells_what_receive_would_raise(
+    autojump_clock: MockClock,
+) -> None:
+    ours, theirs = testing.memory_stream_pair()
+    async with trio_tcp.open_connection(
+        ours, codec=codecs.Lines(), timeouts=trio_tcp.Timeouts(idle=5)
+    ) as connection:
+        with pytest.raises(trio_tcp.PeerTooSlowError):
+            await connection.receive()
+        with pytest.raises(trio_tcp.PeerTooSlowError):
+            connection.receive_nowait()
+        theirs.reset()
+
+    ours, theirs = testing.memory_stream_pair()
+    async with trio_tcp.open_connection(ours, codec=codecs.Lines()) as connection:
+        theirs.reset()
+        with pytest.raises(trio_tcp.ConnectionBroken):
+            await connection.receive()
+        with pytest.raises(trio_tcp.ConnectionBroken):
             connection.receive_nowait()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import TypeAlias, final
+from functools import partial
+from typing import Any, TypeAlias, final
 
 import pytest
 import trio
@@ -313,6 +314,51 @@ async def test_a_message_that_cannot_be_encoded_harms_nothing() -> None:
         assert await there.receive() == "fine"
 
 
+@final
+class Careless(codecs.Codec[Any, Any]):
+    """A codec for lines that encodes nothing."""
+
+    def encode(self, message: object, /) -> bytes:
+        """Return it as it is."""
+        return message  # type: ignore[return-value] # the mistake
+
+    def decode(self, buffer: codecs.Buffer, /) -> codecs.Decoding[bytes]:
+        """Yield lines."""
+        while True:
+            yield (yield from buffer.until(b"\n", max_bytes=10))
+
+
+@pytest.mark.parametrize("encoded", ["text", bytearray(b"may change"), None])
+async def test_what_a_codec_has_not_made_bytes_of_is_refused_by_all_ways_of_sending(
+    encoded: object,
+) -> None:
+    """Also where it would have been gathered, and sent by nobody's task."""
+    refused: list[str] = []
+
+    async def handler(connection: trio_tcp.Connection[Any, Any]) -> None:
+        async for line in connection:
+            await connection.send(line)
+            for way in (
+                partial(connection.send, encoded),
+                partial(trio_tcp.broadcast, encoded, [connection]),
+            ):
+                with pytest.raises(TypeError) as caught:
+                    await way()
+                refused.append(str(caught.value))
+            with pytest.raises(TypeError) as caught:
+                connection.send_nowait(encoded)
+            refused.append(str(caught.value))
+            await trio.lowlevel.checkpoint()
+
+    async with testing.serve_in_memory(handler, Careless()) as served:
+        client = await served.listener.connect()
+        await client.send_all(b"one\ntwo\n")
+        await client.send_eof()
+        assert b"".join([chunk async for chunk in client]) == b"onetwo"
+    kind = type(encoded).__name__
+    assert refused == [f"encode of a codec must return bytes, not {kind}"] * 6
+
+
 async def test_replies_to_messages_that_came_together_leave_together() -> None:
     """While more received messages wait, replies are gathered, as one write."""
     meter, requests = Meter(), CODEC.encode(b"request") * 10
@@ -381,6 +427,46 @@ async def test_send_eof_that_is_cancelled_is_sent_all_the_same() -> None:
             await here.send_eof()
         assert scope.cancelled_caught
         assert [line async for line in there] == ["longer than the capacity"]
+
+
+def test_send_eof_may_be_cancelled_as_the_connection_ends() -> None:
+    """Also before its end has begun to be sent."""
+
+    async def main(_: testing.VirtualNetwork) -> None:
+        ours, theirs = map(trio.SocketStream, trio.socket.socketpair())
+        async with theirs, trio.open_nursery() as nursery:
+            with trio.CancelScope() as scope:
+                async with trio_tcp.open_connection(ours, codec=CODEC) as connection:
+
+                    async def cancel() -> None:
+                        scope.cancel()
+
+                    nursery.start_soon(cancel)
+                    await connection.send_eof()
+            assert scope.cancelled_caught
+
+    for seed in range(10):
+        testing.run_simulation(main, seed=seed, allow=["sockets"])  # and comes back
+
+
+def test_detach_takes_the_stream_out_behind_an_end_that_is_being_sent() -> None:
+    async def main(_: testing.VirtualNetwork) -> None:
+        ours, theirs = testing.memory_stream_pair()
+        async with trio_tcp.open_connection(ours, codec=CODEC) as connection:
+
+            async def detach() -> None:
+                stream, _ = await connection.detach()
+                with pytest.raises(trio.ClosedResourceError):
+                    await stream.send_all(b"more")
+                await stream.aclose()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(detach)
+                await connection.send_eof()
+        assert await theirs.receive_some() == b""
+
+    # In this order the end comes first, but only just. And it comes back.
+    testing.run_simulation(main, schedule="fifo")
 
 
 async def test_a_stream_without_half_close_says_so() -> None:

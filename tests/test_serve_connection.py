@@ -157,6 +157,34 @@ async def test_a_peers_misconduct_is_not_the_handlers_failure(
     assert isinstance(events.ended().error, error)
 
 
+async def test_errors_of_a_peer_that_come_of_each_other_end_its_connection_alone() -> (
+    None
+):
+    """Also where one is the cause of the error in whose handling it came."""
+
+    async def tolerate_one(connection: Text) -> None:
+        try:
+            await connection.receive()
+        except trio_tcp.MalformedMessageError as first:
+            with pytest.raises(trio_tcp.MalformedMessageError) as second:
+                await connection.receive()  # noqa: ASYNC120 - nobody cancels it
+            raise first from second.value
+
+    async def be_tolerant(connection: Text, patience: int = 40) -> None:
+        try:
+            await connection.receive()
+        except trio_tcp.MalformedMessageError:
+            if not patience:
+                raise
+            await be_tolerant(connection, patience - 1)
+
+    for handler in tolerate_one, be_tolerant:
+        events, received = await _serve_one(handler, b"\xff\n" * 41)
+        assert received is None
+        assert events.failed() == []
+        assert events.ended().reason is CloseReason.PROTOCOL_ERROR
+
+
 async def test_another_connections_fault_is_the_handlers_failure() -> None:
     async def proxy(connection: Text) -> None:
         ours, theirs = testing.memory_stream_pair()

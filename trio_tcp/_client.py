@@ -73,6 +73,7 @@ async def open_connection(
         async with trio_tcp.open_connection(stream, codec=codecs.Lines()) as connection:
             await connection.send("hello")
     """
+    check_kind("stream", stream, trio.abc.Stream)
     try:
         check_arguments(codec=codec, timeouts=timeouts, observer=observer)
     except TypeError:

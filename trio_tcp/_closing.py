@@ -94,6 +94,7 @@ class Ending:
             await self.wait_for_close()
             return
         self._closed = trio.Event()
+        self._incoming.note_end()
         self._journal.end(CloseReason.CLOSED)
         self._incoming.close()
         self._outgoing.close()
@@ -226,12 +227,14 @@ class Ending:
         self._incoming.close()
         self._outgoing.abort()
         self.released = True
-        if self._transport.closes_at_once:
-            await self._close_transport()
-        else:
-            with trio.CancelScope(shield=True):
+        try:
+            if self._transport.closes_at_once:
                 await self._close_transport()
-        self._report()
+            else:
+                with trio.CancelScope(shield=True):
+                    await self._close_transport()
+        finally:
+            self._report()
 
     async def _close_transport(self) -> None:
         if self._abortive:
@@ -336,10 +339,12 @@ class Ending:
         )
 
     def _report(self) -> None:
-        self._incoming.report_garbage()
+        # First of all: Ctrl-C may come while an observer is told, and the tasks of a
+        # group that nobody lets go of would never end.
         self._incoming.release()
         self._outgoing.release()
         del self._group.budget.holders[self._journal.id]
-        self._journal.report_ended(self.statistics())
         self._group.writers.release()
         self._group.release()
+        self._incoming.report_garbage()
+        self._journal.report_ended(self.statistics())

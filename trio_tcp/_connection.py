@@ -24,6 +24,7 @@ from trio_tcp._group import Group
 from trio_tcp._handshake import shake_hands, tls_over
 from trio_tcp._incoming import Incoming
 from trio_tcp._journal import Journal
+from trio_tcp._kinds import check_codec
 from trio_tcp._nursery import forgetful_scope, open_quiet_nursery
 from trio_tcp._options import Timeouts, Tls
 from trio_tcp._outgoing import Outgoing
@@ -224,12 +225,12 @@ class Connection(
         if incoming.closed:
             raise self._journal.closed_error()
         try:
-            message = incoming.next_message()
+            if (message := incoming.next_message()) is NEED_MORE:
+                incoming.check_for_more()
+                raise trio.WouldBlock
         except ConnectionFault as error:
             self._ending.note(error)
             raise
-        if message is NEED_MORE:
-            raise incoming.end_of_messages() if incoming.at_eof else trio.WouldBlock
         incoming.messages_received += 1
         return message
 
@@ -330,10 +331,11 @@ class Connection(
         await self._outgoing.flush()
 
     async def _empty(self) -> None:
-        """Flush, also what others send who are in line already."""
+        """Flush, also what others send who are in line already, and the end."""
         await self.flush()
         while self._outgoing.bytes_queued:
             await self._outgoing.wait_for_progress()
+        await self._outgoing.wait_for_end()
         if self._incoming.closed or self._journal.is_broken:
             raise self._outgoing.refusal()
 
@@ -350,7 +352,7 @@ class Connection(
         Raises:
             HalfCloseUnsupportedError: this stream can only be closed as a whole.
             ConnectionBroken: what was accepted before cannot be delivered.
-            ConnectionClosedError: closed on this side.
+            ConnectionClosedError: closed on this side, or aborted meanwhile.
 
         Cancellation:
             Before anything else it does nothing; while it waits, the end is sent all
@@ -364,6 +366,8 @@ class Connection(
         self._check_open()
         await self._outgoing.send_eof().wait()
         self._journal.check_whole()
+        if not self._outgoing.ended:
+            raise self._journal.closed_error()
 
     # Ending --------------------------------------------------------------------------
 
@@ -421,8 +425,9 @@ class Connection(
         kept for `receive`, up to 64 KiB; behind more than that, its end is not seen. A
         peer that has closed its sending direction alone counts as gone.
 
-        It raises nothing: `receive` and `close_reason` say how it ended. Any number of
-        tasks may wait.
+        It raises nothing: `receive` says how it ended, and so does `close_reason` when
+        the end was received, or this side has closed as well. Any number of tasks may
+        wait.
 
         Cancellation:
             Loses nothing.
@@ -557,12 +562,16 @@ class Connection(
         Returns:
             This same connection, with the types of the new codec.
 
+        Raises:
+            TypeError: this is no codec, such as the class of one.
+
         Example::
 
             size = int(await connection.receive())  # a line of text
             binary = connection.switch_codec(codecs.FixedLength(size))
             picture = await binary.receive()
         """
+        check_codec("codec", codec)
         # One object with two types, before and after: more than a type can say.
         switched: Connection[NewIn, NewOut] = self  # type: ignore[assignment]
         switched._codec = codec

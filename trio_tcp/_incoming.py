@@ -37,11 +37,15 @@ from trio_tcp._options import Timeouts
 from trio_tcp._patience import Patience
 from trio_tcp._read_ahead import ReadAhead
 from trio_tcp._transport import Doze, Transport
-from trio_tcp.codecs import Buffer, Codec, Decoder
+from trio_tcp.codecs import NEED_MORE, Buffer, Codec, Decoder, NeedMore
 
 __all__ = ["Incoming"]
 
 In = TypeVar("In")
+
+
+def _nothing() -> NeedMore:
+    return NEED_MORE
 
 
 @final
@@ -105,7 +109,7 @@ class Incoming(Generic[In]):
     ) -> None:
         self.buffer: Buffer = Buffer(received)
         self._decoder: Decoder[In] = Decoder(codec, self.buffer)
-        self.next_message = self._decoder.next_message
+        self.next_message: Callable[[], In | NeedMore] = self._decoder.next_message
         self.ready = self._decoder.ready
         self._journal = journal
         self._group = group
@@ -163,7 +167,7 @@ class Incoming(Generic[In]):
         """
         buffer = self.buffer
         if self._is_halted or buffer.skipped != self._garbage_reported:
-            self._check_for_more()
+            self.check_for_more()
         self._interruption = None
         self._waits += 1
         self._waiting = True
@@ -204,8 +208,12 @@ class Incoming(Generic[In]):
         if self.drain():
             raise trio.ClosedResourceError  # as if it had been interrupted later
 
-    def _check_for_more(self) -> None:
-        """See to it that there is something to wait for."""
+    def check_for_more(self) -> None:
+        """See to it that there is something to wait for.
+
+        Raises:
+            Exception: as `read_more`.
+        """
         self.report_garbage()
         if self._broken:
             raise self._journal.broken_error()
@@ -443,6 +451,19 @@ class Incoming(Generic[In]):
         if not self._is_over() and self._read_ahead is not None:
             await self._read_ahead.wait_for_end()
 
+    def note_end(self) -> None:
+        """Note an end that nobody has received yet, but who watches has seen."""
+        ahead = self._read_ahead
+        if ahead is None or not ahead.ended or self._is_halted:
+            return
+        match ahead.error:
+            case None:
+                self._journal.end(CloseReason.PEER_CLOSED)
+            case CloseNotifyMissingError() as cut:
+                self._journal.lose_framing(cut)
+            case error:
+                self._journal.break_with(error)
+
     def _is_over(self) -> bool:
         return self.at_eof or self._broken or self.closed or self._journal.is_broken
 
@@ -496,6 +517,8 @@ class Incoming(Generic[In]):
     def evict(self) -> None:
         """Let go of what is held, and break off; the connection is broken."""
         self.take_undelivered()
+        # The decoder waits for more than that, and must not go on with less.
+        self.next_message = _nothing
         self.break_off()
 
     def break_off(self) -> None:
@@ -515,7 +538,7 @@ class Incoming(Generic[In]):
         """Deliver nothing more; a task that is receiving is sent away."""
         self.closed = True
         self.ready.clear()
-        if self.receiving:
+        if self.receiving and self._receiver_left is None:
             self._receiver_left = trio.Event()
         self._interrupt_all()
 

@@ -289,10 +289,15 @@ def _errno_of(cause: Exception | None) -> int | None:
 
 def _strip(error: BaseException) -> None:
     """Take the tracebacks off an error, and off those that it came from."""
-    error.__traceback__ = None
-    for origin in (error.__cause__, error.__context__):
-        if origin is not None:
-            _strip(origin)
+    stripped: set[int] = set()
+    left: list[BaseException | None] = [error]
+    while left:
+        origin = left.pop()
+        # Most come twice, as cause and as context; and nothing forbids a circle.
+        if origin is not None and id(origin) not in stripped:
+            stripped.add(id(origin))
+            origin.__traceback__ = None
+            left += (origin.__cause__, origin.__context__)
 
 
 def _reason_of(error: Exception) -> CloseReason:

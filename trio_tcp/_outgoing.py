@@ -87,6 +87,7 @@ class Outgoing:
         bytes_sent: taken by the stream.
         messages_sent: accepted from the user. The connection counts them.
         closed: nothing more is accepted.
+        ended: the end is sent.
     """
 
     __slots__ = (
@@ -95,6 +96,7 @@ class Outgoing:
         "_frames",
         "_gave_up",
         "_group",
+        "_is_dropped",
         "_is_due",
         "_journal",
         "_packed",
@@ -108,6 +110,7 @@ class Outgoing:
         "bytes_queued",
         "bytes_sent",
         "closed",
+        "ended",
         "messages_sent",
     )
 
@@ -131,6 +134,7 @@ class Outgoing:
         self._waiting: deque[_Waiter] | None = None
         self._progress: _Progress | None = None
         self._eof_sent: trio.Event | None = None
+        self._is_dropped = False
         self._excused = False  # the peer cannot be late
         self._writer: Writer | None = None  # while a task writes
         self._stall: Stall | None = None  # once a task has written
@@ -139,6 +143,7 @@ class Outgoing:
         self.bytes_sent = 0
         self.messages_sent = 0
         self.closed = False
+        self.ended = False
 
     def write_to(self, transport: Transport, *, excused: bool) -> None:
         """Write to this transport from now on; as long as excused, it takes nothing."""
@@ -162,7 +167,10 @@ class Outgoing:
         Raises:
             ConnectionBroken: the stream is, or turns out to be, broken.
             ConnectionClosedError: closed on this side.
+            TypeError: these are no bytes: the codec is wrong.
         """
+        if type(data) is not bytes:
+            _check_bytes(data)
         if self._writer is None and not self.closed:
             if not (gather or self._frames):
                 return self._commit_at_once(data)
@@ -200,6 +208,8 @@ class Outgoing:
 
     def gather(self, data: bytes) -> bool:
         """Accept as `commit` does, for one who calls `give` himself, and soon."""
+        if type(data) is not bytes:
+            _check_bytes(data)
         if self.closed:
             raise self.refusal()
         queued = self.bytes_queued
@@ -392,6 +402,7 @@ class Outgoing:
             if self._eof_sent is not None and not self._eof_sent.is_set():
                 self._start_to_wait()
                 await self._transport.send_eof()
+                self.ended = True
         except Exception as error:  # noqa: BLE001 - a user's stream may raise any
             self._fail(error)
         finally:
@@ -503,9 +514,16 @@ class Outgoing:
         self.close()
         if self._eof_sent is None:
             self._eof_sent = trio.Event()
-            if self._writer is None:
+            if self._is_dropped:
+                self._eof_sent.set()
+            elif self._writer is None:
                 self._writer = self._group.writers.start(self._write)
         return self._eof_sent
+
+    async def wait_for_end(self) -> None:
+        """Wait until the end is sent, or never will be, where it was to be sent."""
+        if self._eof_sent is not None:
+            await self._eof_sent.wait()
 
     def close(self) -> None:
         """Accept nothing more, and send those away who wait in line, or for room."""
@@ -517,8 +535,15 @@ class Outgoing:
             self._journal.report_relieved()
 
     def drop(self) -> None:
-        """Close, and forget what is queued: it cannot be delivered any more."""
+        """Close, and forget what is queued: it cannot be delivered any more.
+
+        Nor can the end. A writer that has not begun with it must not, as nobody may be
+        left who stops the clock that it would start.
+        """
         self.close()
+        self._is_dropped = True
+        if self._eof_sent is not None:
+            self._eof_sent.set()
         self._packed.clear()
         self._frames.clear()
         self.bytes_queued = 0
@@ -530,6 +555,13 @@ class Outgoing:
         self.drop()
         if self._writer is not None:
             self._writer.cancel()
+
+
+def _check_bytes(data: object) -> None:
+    """Refuse what a codec should not have made, while it concerns nobody else."""
+    if not isinstance(data, bytes):
+        kind = type(data).__name__
+        raise TypeError(f"encode of a codec must return bytes, not {kind}")
 
 
 def _behind(frames: list[bytes | memoryview], count: int) -> list[bytes | memoryview]:

@@ -232,7 +232,7 @@ class Patience:
         now = self._timers.now()
         timeouts = self.timeouts
         if self._lifetime_end <= now:
-            self._lifetime_end = math.inf
+            self._opened_at = self._lifetime_end = math.inf  # it is over once
             self._outlived(PeerTooSlowError("lifetime", timeouts.lifetime))
         elif not self.waiting:
             pass

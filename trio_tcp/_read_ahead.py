@@ -30,6 +30,7 @@ class ReadAhead:
 
     Attributes:
         ended: the stream has ended, well or badly.
+        error: how, if badly.
         closed: there is nothing more to watch.
         watchers: how many tasks wait for the end.
     """
@@ -37,7 +38,6 @@ class ReadAhead:
     __slots__ = (
         "_budget",
         "_changed",
-        "_error",
         "_held",
         "_interrupted",
         "_receiver_here",
@@ -45,6 +45,7 @@ class ReadAhead:
         "_watcher_reads",
         "closed",
         "ended",
+        "error",
         "watchers",
     )
 
@@ -54,12 +55,12 @@ class ReadAhead:
         self._transport = transport
         self._budget = budget
         self._held = bytearray()
-        self._error: Exception | None = None
         self._receiver_here = receiver_here  # it reads, or is about to
         self._watcher_reads = False
         self._interrupted = False
         self._changed = trio.lowlevel.ParkingLot()
         self.ended = False
+        self.error: Exception | None = None
         self.closed = False
         self.watchers = 0
 
@@ -78,8 +79,8 @@ class ReadAhead:
                 raise trio.ClosedResourceError("receiving was interrupted")
             if not self.ended:
                 return await self._read()
-            if self._error is not None:
-                raise self._error
+            if self.error is not None:
+                raise self.error
             return b""
         finally:
             self.receiver_left()
@@ -156,7 +157,7 @@ class ReadAhead:
         except trio.ClosedResourceError:
             raise
         except Exception as error:
-            self.ended, self._error = True, error
+            self.ended, self.error = True, error
             raise
         if not chunk:
             self.ended = True

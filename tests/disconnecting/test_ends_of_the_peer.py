@@ -56,6 +56,30 @@ async def test_a_tls_stream_that_just_ends_is_gone_and_truncated() -> None:
         assert connection.close_reason is CloseReason.TRUNCATED
 
 
+async def test_an_end_that_was_seen_comes_before_that_of_this_side(
+    open_text: Open,
+) -> None:
+    """Though nobody has received it."""
+    for how, reason in (
+        ("end", CloseReason.PEER_CLOSED),
+        ("reset", CloseReason.BROKEN),
+    ):
+        async with open_text() as (connection, peer):
+            async with connection.cancel_on_disconnect():
+                await (peer.end() if how == "end" else peer.reset())
+                await work()
+            await connection.aclose()
+        assert connection.close_reason is reason
+
+
+async def test_a_missing_end_of_tls_that_was_seen_is_one_too() -> None:
+    ours, theirs = testing.memory_stream_pair()
+    async with secure_pair((ours, theirs)) as (connection, _):
+        await theirs.send_eof()
+        await connection.wait_disconnected()
+    assert connection.close_reason is CloseReason.TRUNCATED
+
+
 async def test_all_who_wait_are_told(open_text: Open) -> None:
     async with open_text() as (connection, peer):
         async with trio.open_nursery() as nursery:

@@ -66,6 +66,30 @@ async def test_whoever_begins_to_receive_as_it_is_closed_is_sent_away_at_once(
                     await peer.end()
 
 
+async def test_an_abort_during_a_close_ends_it_at_once_whenever_it_comes(
+    autojump_clock: MockClock,
+) -> None:
+    """Also before the receiver has noticed that it is being closed."""
+    for passes in [*range(6)] * 10:  # Trio runs the tasks of a pass in either order
+        ours, _theirs = testing.memory_stream_pair()
+        async with trio_tcp.open_connection(ours, codec=LINES) as connection:
+
+            async def receive(connection: Text = connection) -> None:
+                with pytest.raises(trio_tcp.ConnectionClosedError):
+                    await connection.receive()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(connection.wait_disconnected)
+                await wait_all_tasks_blocked()
+                nursery.start_soon(receive)
+                await trio.lowlevel.checkpoint()
+                nursery.start_soon(connection.aclose)
+                for _ in range(passes):
+                    await trio.lowlevel.checkpoint()
+                connection.abort()
+    assert trio.current_time() == 0
+
+
 async def test_timeouts_go_on_while_somebody_watches(autojump_clock: MockClock) -> None:
     timeouts = Timeouts(idle=7, message=3)
     for begun in (b"", b"unfin"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
+from typing import final
 
 import pytest
 import trio
@@ -21,7 +22,7 @@ from tests.limits.limiting import (
     receive_all,
     serve,
 )
-from trio_tcp import CloseReason, EvictedError, testing
+from trio_tcp import CloseReason, EvictedError, codecs, testing
 
 
 async def hold(serving: Serving, size: int) -> testing.MemoryStream:
@@ -85,6 +86,41 @@ async def test_it_may_be_the_one_that_is_just_receiving(
         await wait_all_tasks_blocked()
         (connection,) = serving.server.connections
         assert connection.statistics().messages_received == 1
+
+
+@final
+class Growing(codecs.Codec[bytes, bytes]):
+    """A codec that relies on having more bytes, or the end, when it has asked."""
+
+    def encode(self, message: bytes, /) -> bytes:
+        """Not used."""
+        raise AssertionError
+
+    def decode(self, buffer: codecs.Buffer, /) -> codecs.Decoding[bytes]:
+        """Yield nothing."""
+        seen = 0
+        while True:
+            yield codecs.NEED_MORE
+            assert buffer.ended or len(buffer.data) > seen
+            seen = len(buffer.data)
+
+
+async def test_its_codec_is_not_asked_to_go_on_with_less_than_it_had() -> None:
+    errors: list[EvictedError] = []
+
+    async def handler(connection: trio_tcp.Connection[bytes, bytes]) -> None:
+        with pytest.raises(EvictedError) as caught:
+            await connection.receive()
+        errors.append(caught.value)
+
+    async with testing.serve_in_memory(
+        handler, Growing(), limits=buffered(10_000)
+    ) as served:
+        client = await served.listener.connect()
+        for size in 6000, 4001:
+            await client.send_all(b"x" * size)
+            await wait_all_tasks_blocked()
+        assert [error.held for error in errors] == [10_001]
 
 
 async def test_bytes_that_come_while_it_is_evicted_are_nobodys(

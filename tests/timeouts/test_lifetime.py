@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
@@ -50,6 +51,23 @@ async def test_lifetime_ends_a_handler_whatever_it_does(
         assert trio.current_time() == 10
         assert ended.reason is CloseReason.TIMED_OUT
         assert await end_of(client) == seen
+
+
+async def test_a_life_that_is_over_is_over_once(autojump_clock: MockClock) -> None:
+    """Though its handler looks after the time that its end may take."""
+
+    async def leave_slowly(connection: Text) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            connection.timeouts = attrs.evolve(connection.timeouts, linger=1)
+            with trio.CancelScope(shield=True):
+                await trio.sleep(1)
+
+    async with serve(leave_slowly, only(lifetime=10)) as (served, record):
+        await served.listener.connect()
+        await the_end(record)
+        assert len(record.all(trio_tcp.TimedOut)) == 1
 
 
 async def test_lifetime_ends_a_lively_connection_too(

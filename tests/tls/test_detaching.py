@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 
+import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
@@ -48,6 +49,21 @@ async def test_detach_gives_a_stream_that_goes_on_over_tls(
         assert ended.reason is CloseReason.DETACHED
         assert not served.record.all(trio_tcp.HandlerFailed)
     assert undelivered == [b"undelivered\nbytes"]
+
+
+async def test_a_detached_stream_refuses_what_is_not_bytes() -> None:
+    """Also a number, of which `bytes` would make as many zeros."""
+
+    async def take_over(connection: Text) -> None:
+        stream, _ = await connection.detach()
+        with pytest.raises(TypeError):
+            await stream.send_all(3)  # type: ignore[arg-type] # the mistake
+        await stream.send_all(b"3")
+        await stream.aclose()
+
+    async with serving(take_over, codecs.Lines()) as served:
+        peer = await served.connect_peer()
+        assert await peer.receive_all() == b"3"
 
 
 async def test_a_detached_stream_is_closed_with_close_notify() -> None:

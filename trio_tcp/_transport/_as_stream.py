@@ -92,7 +92,7 @@ class TransportStream(trio.abc.HalfCloseableStream):
             await trio.lowlevel.checkpoint()
             self._check_sendable()
             # A copy: the caller may change a bytearray while this waits.
-            rest = memoryview(bytes(data))
+            rest = memoryview(bytes(memoryview(data)))
             self._unfinished = True
             while rest:
                 taken = await self._transport.send_some(rest)

@@ -144,8 +144,13 @@ class StreamTransport:
             await self._stream.aclose()
 
     async def aclose(self) -> None:
-        """Close the stream without waiting for its peer."""
-        await trio.aclose_forcefully(self._stream)
+        """Close the stream without waiting for its peer.
+
+        What that raises is forgotten: the connection is at its end, whose cause is
+        known, and a server is not to end with it.
+        """
+        with suppress(Exception):
+            await trio.aclose_forcefully(self._stream)
 
     async def abort(self) -> None:
         """Break the stream where it can be broken, and close it."""
@@ -154,8 +159,9 @@ class StreamTransport:
                 option = (socket.SOL_SOCKET, socket.SO_LINGER)
                 self._socket.setsockopt(*option, LINGER_ZERO)
         if isinstance(self._stream, SupportsReset):
-            self._stream.reset()
-        await trio.aclose_forcefully(self._stream)
+            with suppress(Exception):  # as in aclose
+                self._stream.reset()
+        await self.aclose()
 
     def release(self) -> trio.abc.Stream:
         """Return the stream."""
