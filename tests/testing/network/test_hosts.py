@@ -347,6 +347,22 @@ async def test_what_is_awaited_on_a_host_that_crashes_says_so(
         await host.run(trio.sleep, 0)
 
 
+async def test_a_program_that_does_not_expect_the_crash_of_another_host_fails(
+    autojump_clock: MockClock,
+) -> None:
+    """It has not died with its own host, as those do of which nobody hears."""
+
+    async def depend(net: VirtualNetwork) -> None:
+        await net.host("b").run(trio.sleep_forever)
+
+    with pytest.raises(HostCrashedError, match="host b has crashed"):
+        async with VirtualNetwork() as net:
+            net.host("a").start(depend, net)
+            await net.settle()
+            net.host("b").crash()
+            await trio.sleep(1)
+
+
 async def test_cancelling_what_runs_on_a_host_is_not_a_crash(
     autojump_clock: MockClock,
 ) -> None:

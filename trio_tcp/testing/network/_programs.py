@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import trio
@@ -67,8 +66,12 @@ class Programs:
         function: Callable[..., Awaitable[object]],
         args: tuple[object, ...],
     ) -> None:
-        with suppress(HostCrashedError):  # it died with its host
+        try:
             await self.run(host, function, args, None)
+        except HostCrashedError as error:
+            if error.host != host.name:
+                raise
+            # It died with its host, which is nobody's error.
 
     async def run(  # noqa: ASYNC114 - a name that many functions have
         self,
