@@ -327,6 +327,38 @@ async def test_a_program_that_is_cleaning_up_as_its_host_crashes_does_no_harm(
         assert not any(s.payload for s in net.trace)
 
 
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_programs_can_clean_up_over_the_network_as_it_ends(
+    autojump_clock: MockClock, is_cancelled: bool
+) -> None:
+    """It carries what they send, shielded, and the ends of their connections."""
+    received: list[bytes] = []
+
+    async def last_words() -> None:
+        stream = await trio.open_tcp_stream("server", 80)
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await stream.send_all(b"last words")
+                await stream.send_eof()
+                received.append(await stream.receive_some())
+
+    async def collect(stream: trio.SocketStream) -> None:
+        with trio.CancelScope(shield=True):
+            received.append(b"".join([chunk async for chunk in stream]))
+
+    with trio.CancelScope() as scope:
+        async with VirtualNetwork() as net:
+            net.host("server").start(trio.serve_tcp, collect, 80)
+            await net.settle()
+            net.host("client").start(last_words)
+            await net.settle()
+            if is_cancelled:
+                scope.cancel()
+    assert received == [b"last words", b""]
+
+
 async def test_what_is_awaited_on_a_host_that_crashes_says_so(
     autojump_clock: MockClock,
 ) -> None:
