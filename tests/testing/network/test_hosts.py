@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import re
+from typing import Any
 
 import pytest
 import trio
@@ -195,6 +196,15 @@ async def test_without_an_open_network_nothing_can_be_started(
     net = VirtualNetwork()
     with pytest.raises(RuntimeError, match="not open"):
         net.host("a").start(trio.sleep_forever)
+
+
+async def test_a_call_is_no_program(autojump_clock: MockClock) -> None:
+    """Told where it is started, and not when the network has failed of it."""
+    called: Any = serve_echo(trio.TASK_STATUS_IGNORED)
+    async with VirtualNetwork() as net:
+        with pytest.raises(TypeError, match="function must be a function, not <corout"):
+            net.host("a").start(called)
+    called.close()
 
 
 async def test_trio_has_its_own_sockets_again_after_the_network(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import trio
 
+from trio_tcp._kinds import check_function
 from trio_tcp.testing.network._current_host import current_host
 from trio_tcp.testing.network._errors import HostCrashedError
 
@@ -41,6 +42,7 @@ class Programs:
         args: tuple[object, ...],
     ) -> None:
         """Start a program in the background."""
+        check_function("function", function)
         self._started.setdefault(host.name, []).append((function, args))
         self._spawn(host, function, args)
 
