@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_tcp import FrameTooLargeError
-from trio_tcp.codecs import NEED_MORE, Buffer
+from trio_tcp import FrameTooLargeError, InvalidFrameError
+from trio_tcp.codecs import NEED_MORE, Buffer, Decoder, Decoding
 
 Step = tuple[bytes, int, bool]
 
@@ -60,6 +60,27 @@ def test_exactly_nothing_is_there_at_once() -> None:
     with pytest.raises(StopIteration) as info:
         next(Buffer().exactly(0))
     assert info.value.value == b""
+
+
+def test_exactly_less_than_nothing_is_an_error_of_the_peer() -> None:
+    """Otherwise the bytes before would come again, for ever."""
+
+    class CountsItself:
+        """A length of one byte, which is counted."""
+
+        def encode(self, message: bytes, /) -> bytes:
+            return bytes([len(message) + 1]) + message
+
+        def decode(self, buffer: Buffer, /) -> Decoding[bytes]:
+            while True:
+                (size,) = yield from buffer.exactly(1)
+                yield (yield from buffer.exactly(size - 1))
+
+    decoder = Decoder(CountsItself())
+    decoder.feed(b"\x03ab\x00cd")
+    assert decoder.next_message() == b"ab"
+    with pytest.raises(InvalidFrameError, match="-1 bytes"):
+        decoder.next_message()
 
 
 @pytest.mark.parametrize("size", range(1, 9))

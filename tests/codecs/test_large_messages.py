@@ -176,6 +176,19 @@ def test_what_has_come_of_a_large_message_can_be_given_back(received: int) -> No
     assert decoder.buffer.unread() == stream
 
 
+def test_what_comes_behind_a_large_message_before_anybody_asks_is_kept() -> None:
+    """Several chunks may be fed while nobody asks for a message."""
+    messages = [b"x" * LARGE, b"between", b"y" * 3000]
+    stream = b"".join(map(LengthPrefixed().encode, messages))
+    decoder = Decoder(LengthPrefixed())
+    decoder.feed(stream[:1000])
+    assert decoder.next_message() is NEED_MORE
+    for at in range(1000, len(stream), 2000):
+        decoder.feed(stream[at : at + 2000])
+    assert [decoder.next_message() for _ in messages] == messages
+    assert decoder.next_message() is NEED_MORE
+
+
 def test_an_end_inside_a_large_message_says_how_much_had_come() -> None:
     """All of it, header and pieces."""
     decoder = Decoder(LengthPrefixed())

@@ -434,6 +434,7 @@ def test_how_much_a_codec_may_hold_can_be_said() -> None:
     check_codec(codec, MESSAGES)
     text = failure(codec, max_unread_bytes=20_000)
     assert "max_unread_bytes (20000)" in text
+    assert "max_unread_bytes (0)" in failure(codec, max_unread_bytes=0)
 
 
 def test_a_codec_that_refuses_everything_is_caught() -> None:

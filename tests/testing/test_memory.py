@@ -84,7 +84,20 @@ async def test_to_close_with_unread_input_is_a_reset_as_with_tcp() -> None:
         await there.receive_some()
 
 
-@pytest.mark.parametrize("capacity", [0, -1])
+@pytest.mark.parametrize("capacity", [0, -1, 1.5])
 def test_a_capacity_of_nothing_is_refused(capacity: int) -> None:
-    with pytest.raises(ValueError, match="capacity"):
-        testing.memory_stream_pair(capacity)
+    for make in (testing.memory_stream_pair, testing.MemoryListener):
+        with pytest.raises(ValueError, match="capacity"):
+            make(capacity)
+
+
+async def test_who_waits_for_room_is_let_go_when_nobody_reads_any_more() -> None:
+    """Sending would not wait: it fails at once."""
+    here, there = testing.memory_stream_pair(1)
+    await here.send_all(b"x")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(here.wait_send_all_might_not_block)
+        await wait_all_tasks_blocked()
+        await there.aclose()
+    with pytest.raises(trio.BrokenResourceError):
+        await here.send_all(b"y")

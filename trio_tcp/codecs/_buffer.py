@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from trio_tcp._errors import FrameTooLargeError
+from trio_tcp._errors import FrameTooLargeError, InvalidFrameError
 from trio_tcp.codecs._codec import NEED_MORE, NeedMore
 
 if TYPE_CHECKING:
@@ -90,7 +90,13 @@ class Buffer:
         """Consume ``size`` bytes: ``payload = yield from buffer.exactly(4)``.
 
         The caller checks ``size`` against its limit first: this waits for all of it.
+
+        Raises:
+            InvalidFrameError: ``size`` is negative, as what is left of a length that
+                counts its header, and says less than that.
         """
+        if size < 0:
+            raise InvalidFrameError(f"a frame says that it goes on for {size} bytes")
         while len(self.data) - self.cursor < size:
             yield NEED_MORE
         begin, self.cursor = self.cursor, self.cursor + size

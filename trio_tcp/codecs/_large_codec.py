@@ -143,15 +143,17 @@ class LargeMessage:
 
     def add(self, chunk: bytes) -> None:
         """Take what comes behind."""
-        self.missing -= len(chunk)
-        self._buffer.beyond += len(chunk)
         pieces = self._pieces
-        if len(chunk) >= SMALL_PIECE_BYTES:
+        if self.missing <= 0 and not isinstance(pieces[-1], bytearray):
+            pieces[-1] = bytearray(pieces[-1])  # the message ends in it: the last one
+        if len(chunk) >= SMALL_PIECE_BYTES and self.missing > 0:
             pieces.append(chunk)
         elif pieces and isinstance(last := pieces[-1], bytearray):
             last += chunk
         else:
             pieces.append(bytearray(chunk))
+        self.missing -= len(chunk)
+        self._buffer.beyond += len(chunk)
 
     def take(self) -> bytes:
         """Return its payload, and leave in the buffer what is behind it."""

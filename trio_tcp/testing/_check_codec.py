@@ -77,7 +77,9 @@ def check_codec(
             "check_codec needs hypothesis: pip install hypothesis", name="hypothesis"
         ) from error
 
-    promises = CodecPromises(codec, join, max_unread_bytes or _bound(codec))
+    if max_unread_bytes is None:
+        max_unread_bytes = _bound(codec)
+    promises = CodecPromises(codec, join, max_unread_bytes)
     frame = streams.frames_of(promises, messages)
     stream = streams.damaged(frame)
     for_all = streams.for_all

@@ -14,6 +14,8 @@ from typing import Final, final
 
 import trio
 
+from trio_tcp._validators import check_whole
+
 __all__ = ["MemoryListener", "MemoryStream", "memory_stream_pair"]
 
 DEFAULT_CAPACITY: Final = 64 << 10
@@ -86,11 +88,10 @@ class MemoryStream(trio.abc.HalfCloseableStream):
             raise trio.BrokenResourceError("the other end does not receive any more")
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait until the pipe has room.
+        """Wait until the pipe has room, or the other end receives no more.
 
         Raises:
             trio.BusyResourceError: another task is sending.
-            trio.BrokenResourceError: as `send_all`.
             trio.ClosedResourceError: as `send_all`.
 
         Cancellation:
@@ -205,7 +206,7 @@ def memory_stream_pair(
         capacity: bytes that each direction holds before its sender waits.
 
     Raises:
-        ValueError: ``capacity`` is less than 1.
+        ValueError: ``capacity`` is no whole number of at least 1.
 
     Example::
 
@@ -213,8 +214,7 @@ def memory_stream_pair(
         await here.send_all(b"hello")
         assert await there.receive_some() == b"hello"
     """
-    if capacity < 1:
-        raise ValueError("capacity must be at least 1")
+    check_whole("capacity", capacity, 1)
     there, back = _Pipe(capacity), _Pipe(capacity)
     return MemoryStream(back, there), MemoryStream(there, back)
 
@@ -225,9 +225,13 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
 
     Args:
         capacity: of each direction of its connections, in bytes.
+
+    Raises:
+        ValueError: ``capacity`` is no whole number of at least 1.
     """
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY) -> None:
+        check_whole("capacity", capacity, 1)
         self._capacity = capacity
         self._send, self._receive = trio.open_memory_channel[MemoryStream](0)
 

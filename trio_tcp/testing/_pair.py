@@ -48,7 +48,7 @@ async def connection_pair(
         timeouts: of both.
 
     Raises:
-        ValueError: ``capacity`` is less than 1.
+        ValueError: ``capacity`` is no whole number of at least 1.
         BaseException: what the block raises, as itself and never in a group.
 
     Cancellation:
@@ -123,6 +123,7 @@ async def serve_in_memory(
         observer: of the server's side.
 
     Raises:
+        ValueError: ``capacity`` is no whole number of at least 1.
         BaseException: what the block raises, as itself and never in a group.
 
     Cancellation:

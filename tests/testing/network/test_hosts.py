@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import re
+from typing import Any
 
 import pytest
 import trio
@@ -197,6 +198,15 @@ async def test_without_an_open_network_nothing_can_be_started(
         net.host("a").start(trio.sleep_forever)
 
 
+async def test_a_call_is_no_program(autojump_clock: MockClock) -> None:
+    """Told where it is started, and not when the network has failed of it."""
+    called: Any = serve_echo(trio.TASK_STATUS_IGNORED)
+    async with VirtualNetwork() as net:
+        with pytest.raises(TypeError, match="function must be a function, not <corout"):
+            net.host("a").start(called)
+    called.close()
+
+
 async def test_trio_has_its_own_sockets_again_after_the_network(
     autojump_clock: MockClock,
 ) -> None:
@@ -327,6 +337,38 @@ async def test_a_program_that_is_cleaning_up_as_its_host_crashes_does_no_harm(
         assert not any(s.payload for s in net.trace)
 
 
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_programs_can_clean_up_over_the_network_as_it_ends(
+    autojump_clock: MockClock, is_cancelled: bool
+) -> None:
+    """It carries what they send, shielded, and the ends of their connections."""
+    received: list[bytes] = []
+
+    async def last_words() -> None:
+        stream = await trio.open_tcp_stream("server", 80)
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await stream.send_all(b"last words")
+                await stream.send_eof()
+                received.append(await stream.receive_some())
+
+    async def collect(stream: trio.SocketStream) -> None:
+        with trio.CancelScope(shield=True):
+            received.append(b"".join([chunk async for chunk in stream]))
+
+    with trio.CancelScope() as scope:
+        async with VirtualNetwork() as net:
+            net.host("server").start(trio.serve_tcp, collect, 80)
+            await net.settle()
+            net.host("client").start(last_words)
+            await net.settle()
+            if is_cancelled:
+                scope.cancel()
+    assert received == [b"last words", b""]
+
+
 async def test_what_is_awaited_on_a_host_that_crashes_says_so(
     autojump_clock: MockClock,
 ) -> None:
@@ -345,6 +387,22 @@ async def test_what_is_awaited_on_a_host_that_crashes_says_so(
                 await host.run(trio.sleep, 0)
         host.restart()
         await host.run(trio.sleep, 0)
+
+
+async def test_a_program_that_does_not_expect_the_crash_of_another_host_fails(
+    autojump_clock: MockClock,
+) -> None:
+    """It has not died with its own host, as those do of which nobody hears."""
+
+    async def depend(net: VirtualNetwork) -> None:
+        await net.host("b").run(trio.sleep_forever)
+
+    with pytest.raises(HostCrashedError, match="host b has crashed"):
+        async with VirtualNetwork() as net:
+            net.host("a").start(depend, net)
+            await net.settle()
+            net.host("b").crash()
+            await trio.sleep(1)
 
 
 async def test_cancelling_what_runs_on_a_host_is_not_a_crash(

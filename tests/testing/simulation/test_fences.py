@@ -111,6 +111,26 @@ def test_a_refusal_that_the_program_catches_ends_the_simulation_all_the_same() -
         run_simulation(call, swallow)
 
 
+def test_a_program_that_is_refused_twice_can_clean_up() -> None:
+    """It is stopped by the first; that of its cleanup is no reason to break off."""
+    ended: list[str] = []
+
+    async def program(net: VirtualNetwork) -> None:
+        with pytest.raises(SimulationFenceError):
+            socket.socket()
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1)
+            with pytest.raises(SimulationFenceError):
+                socket.socket()
+            await trio.sleep(1)
+        ended.append("in order")
+
+    with pytest.raises(SimulationFenceError) as caught:
+        run_simulation(program)
+    assert ended == ["in order"]
+    assert caught.value.__cause__ is None
+
+
 def test_work_in_threads_is_refused_also_where_an_idle_thread_would_do() -> None:
     async def program(net: VirtualNetwork) -> None:
         await trio.to_thread.run_sync(int)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 import trio
@@ -96,7 +98,25 @@ def test_a_seed_is_the_same_run_in_every_process() -> None:
     assert digests == {f"{run_simulation(chat, seed=7).trace.digest()}\n".encode()}
 
 
-def test_fifo_runs_tasks_in_the_order_in_which_they_got_ready() -> None:
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ({"schedule": "FIFO"}, "schedule must be one of .*'fifo'.*, not 'FIFO'"),
+        ({"time_limit": math.nan}, "time_limit must be a number of seconds"),
+        ({"time_limit": -1}, "time_limit must be a number of seconds"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(
+    option: dict[str, Any], says: str
+) -> None:
+    async def program(_net: VirtualNetwork) -> None:
+        raise AssertionError("it was not to begin")
+
+    with pytest.raises(ValueError, match=says):
+        run_simulation(program, **option)
+
+
+def test_fifo_runs_tasks_in_the_order_in_which_they_were_started() -> None:
     async def program(net: VirtualNetwork) -> list[int]:
         order: list[int] = []
 
@@ -113,6 +133,30 @@ def test_fifo_runs_tasks_in_the_order_in_which_they_got_ready() -> None:
     shuffled = run_simulation(program).value
     assert shuffled != list(range(20))
     assert sorted(shuffled) == list(range(20))
+
+
+def test_fifo_runs_first_who_got_ready_first() -> None:
+    """Who was started first comes first only among those who got ready together."""
+
+    async def program(net: VirtualNetwork) -> list[int]:
+        order: list[int] = []
+        events = [trio.Event() for _ in range(4)]
+
+        async def take_turn(number: int) -> None:
+            await events[number].wait()
+            order.append(number)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(4):
+                nursery.start_soon(take_turn, number)
+            await net.settle()
+            events[3].set()
+            await trio.lowlevel.checkpoint()
+            for number in (2, 0, 1):
+                events[number].set()
+        return order
+
+    assert run_simulation(program, schedule="fifo").value == [3, 0, 1, 2]
 
 
 def test_an_exception_of_the_function_leaves_as_itself_with_the_seed() -> None:

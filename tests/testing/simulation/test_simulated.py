@@ -142,6 +142,13 @@ def test_what_is_neither_a_seed_nor_a_range_is_refused(
         test()
 
 
+@pytest.mark.parametrize("seeds", [0, -1, True])
+def test_a_test_of_no_seed_is_refused(seeds: int) -> None:
+    """It would pass, whatever it says."""
+    with pytest.raises(ValueError, match="seeds must be a whole number, 1 or more"):
+        simulated(seeds=seeds)
+
+
 def test_what_is_no_async_function_of_a_network_is_refused() -> None:
     def plain(net: VirtualNetwork) -> None:
         pass

@@ -20,6 +20,7 @@ __all__ = [
     "receive",
     "receive_nothing",
     "send",
+    "size_for",
     "wait_connected",
     "wait_readable",
     "wait_writable",
@@ -46,6 +47,17 @@ async def receive_nothing(size: int) -> bytes:
         raise ValueError("negative buffersize in recv")
     await trio.lowlevel.checkpoint()
     return b""
+
+
+def size_for(view: memoryview, size: int) -> int:
+    """Say how many bytes are asked for that go into a buffer: 0 is all it has room for.
+
+    Raises:
+        ValueError: it has no room for so many.
+    """
+    if size > len(view):
+        raise ValueError("buffer too small for requested bytes")
+    return size or len(view)
 
 
 async def send(end: TcpEnd, data: memoryview) -> int:

@@ -89,6 +89,10 @@ class Host:
         Args:
             function: An async function.
             *args: What it is called with.
+
+        Raises:
+            TypeError: It is no function, such as what an async function returns.
+            RuntimeError: The network is not open.
         """
         self._programs.start(self, function, args)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trio_tcp._nursery import ungrouped
+from trio_tcp._nursery import open_quiet_nursery, ungrouped
 
 if TYPE_CHECKING:
     from trio_tcp.testing.network._timeline import Timeline
@@ -25,6 +25,9 @@ async def open_network(
 ) -> AsyncGenerator[None, None]:
     """Let a network be that of the running Trio program.
 
+    At the end its programs are cancelled. What they still do then, shielded, to clean
+    up, happens on the network as everything before.
+
     Args:
         network: The network.
         drive: An async function that lets events happen when their time has come,
@@ -36,18 +39,32 @@ async def open_network(
     factory = trio.socket.set_custom_socket_factory(network)
     resolver = trio.socket.set_custom_hostname_resolver(network.resolver)
     try:
-        with ungrouped():
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(drive, network.timeline)
-                network.programs.nursery = nursery
-                try:
-                    yield
-                finally:
-                    network.programs.nursery = None
-                    nursery.cancel_scope.cancel()
+        async with open_quiet_nursery() as driving:
+            driver = trio.CancelScope(shield=True)
+            driving.start_soon(_drive, drive, network.timeline, driver)
+            try:
+                with ungrouped():
+                    async with trio.open_nursery() as nursery:
+                        network.programs.nursery = nursery
+                        try:
+                            yield
+                        finally:
+                            network.programs.nursery = None
+                            nursery.cancel_scope.cancel()
+            finally:
+                driver.cancel()
     finally:
         trio.socket.set_custom_socket_factory(factory)
         trio.socket.set_custom_hostname_resolver(resolver)
+
+
+async def _drive(
+    drive: Callable[[Timeline], Awaitable[None]],
+    timeline: Timeline,
+    until: trio.CancelScope,
+) -> None:
+    with until:
+        await drive(timeline)
 
 
 async def drive_by_sleeping(timeline: Timeline) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 import trio
 
+from trio_tcp._kinds import check_function
 from trio_tcp.testing.network._current_host import current_host
 from trio_tcp.testing.network._errors import HostCrashedError
 
@@ -42,6 +42,7 @@ class Programs:
         args: tuple[object, ...],
     ) -> None:
         """Start a program in the background."""
+        check_function("function", function)
         self._started.setdefault(host.name, []).append((function, args))
         self._spawn(host, function, args)
 
@@ -67,8 +68,12 @@ class Programs:
         function: Callable[..., Awaitable[object]],
         args: tuple[object, ...],
     ) -> None:
-        with suppress(HostCrashedError):  # it died with its host
+        try:
             await self.run(host, function, args, None)
+        except HostCrashedError as error:
+            if error.host != host.name:
+                raise
+            # It died with its host, which is nobody's error.
 
     async def run(  # noqa: ASYNC114 - a name that many functions have
         self,

@@ -323,7 +323,7 @@ class VirtualSocket(trio.socket.SocketType):
     async def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
         """Wait for bytes, and put them into a buffer; returns how many."""
         with memoryview(buffer).cast("B") as view:
-            data = await self.recv(nbytes or len(view), flags)
+            data = await self.recv(_end_calls.size_for(view, nbytes), flags)
             view[: len(data)] = data
         return len(data)
 

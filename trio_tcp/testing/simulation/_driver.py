@@ -86,19 +86,18 @@ class Driver(trio.abc.Instrument):
             else:
                 self._suspect_livelock()
         except BaseException as error:  # noqa: ASYNC103, BLE001 - in no task, and Trio drops who raises
-            self.fail(error)
+            if self.error is None:
+                self.fail(error)
+            elif not trio.lowlevel.current_statistics().tasks_runnable:
+                # They refuse to be cancelled, and wait for ever.
+                wake_with_error(self._main, self.error)
 
     def fail(self, error: BaseException) -> None:
-        """Stop the simulation. `error` has why; of several, the first.
-
-        Called again, it wakes by force those who refuse to be cancelled.
-        """
+        """Stop the simulation. `error` has why; of several, the first."""
         if self.error is None:
             self.error = error
             self._time_limit += self._clock.current_time()
             self._scope.cancel()
-        elif not trio.lowlevel.current_statistics().tasks_runnable:
-            wake_with_error(self._main, self.error)
 
     def _advance(self) -> None:
         """Do what is due now or next: on the network, or for Trio."""

@@ -43,7 +43,11 @@ class SimulationDeadlock(SimulationStopped):
 
 
 class SimulationLivelock(SimulationStopped):
-    """Tasks run and run, and no time passes."""
+    """Tasks run and run, and no time passes.
+
+    They are cancelled. Tasks that are shielded from that, or swallow it and run on, are
+    not stopped by anything, as by Trio.
+    """
 
 
 class SimulationTimeout(SimulationStopped):

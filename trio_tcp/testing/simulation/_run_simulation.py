@@ -12,6 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from trio_tcp._nursery import leaves, ungrouped
+from trio_tcp._validators import check_duration
 from trio_tcp.testing.network import VirtualNetwork
 from trio_tcp.testing.network._open import open_network
 from trio_tcp.testing.network._timeline import Timeline
@@ -22,7 +23,11 @@ from trio_tcp.testing.simulation._fences import Allowed, fences
 from trio_tcp.testing.simulation._garbage import repeatable_garbage
 from trio_tcp.testing.simulation._last_failure import remember_failure
 from trio_tcp.testing.simulation._readiness import virtual_readiness
-from trio_tcp.testing.simulation._schedule import Schedule, seeded_schedule
+from trio_tcp.testing.simulation._schedule import (
+    Schedule,
+    check_schedule,
+    seeded_schedule,
+)
 from trio_tcp.testing.simulation._task_tree import task_tree
 from trio_tcp.testing.simulation._wall_clock import virtual_wall_clock
 from trio_tcp.testing.traces import Trace
@@ -80,7 +85,8 @@ def run_simulation(
         seed: Which run this is.
         time_limit: How many virtual seconds it may take.
         schedule: ``"shuffle"`` runs the tasks that are ready in an order that the
-            seed decides, ``"fifo"`` in that in which they got ready.
+            seed decides. ``"fifo"`` runs whoever got ready first, and of those who got
+            ready at the same time whoever was started first.
         allow: What is let through the fences: ``"threads"``, ``"processes"``,
             ``"sockets"``.
 
@@ -92,6 +98,8 @@ def run_simulation(
         SimulationError: Another simulation runs in this process.
         BaseException: What the function or a host raised, as itself; more than one at
             once as a group. A note has the seed.
+        ValueError: There is no such schedule, or nothing of that name to allow, or the
+            time limit is no number of seconds.
 
     Example::
 
@@ -108,6 +116,8 @@ def run_simulation(
         assert result.value == "hello"
         assert 1 < result.seconds < 10  # of the network's time
     """
+    check_schedule(schedule)
+    check_duration("time_limit", time_limit)
     if not _one_at_a_time.acquire(blocking=False):
         raise SimulationError("a simulation runs already in this process")
     try:

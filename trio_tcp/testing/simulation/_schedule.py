@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final, get_args
 
 import trio
 
@@ -22,7 +22,12 @@ from trio_tcp.testing.simulation._errors import (
 )
 from trio_tcp.testing.simulation._replaced import replaced
 
-__all__ = ["Schedule", "require_seeded_schedule", "seeded_schedule"]
+__all__ = [
+    "Schedule",
+    "check_schedule",
+    "require_seeded_schedule",
+    "seeded_schedule",
+]
 
 Schedule: TypeAlias = Literal["shuffle", "fifo"]
 
@@ -36,10 +41,24 @@ _PROMISE = (
 
 @final
 class _Fifo(random.Random):
-    """First ready, first run. Trio takes the tasks of a batch from its end."""
+    """First started, first run, of those who are ready together.
+
+    Trio sorts them by when they were started, and takes them from the end.
+    """
 
     def shuffle(self, x: Any) -> None:  # noqa: ANN401 - the signature is Python's
         x.reverse()
+
+
+def check_schedule(schedule: object) -> None:
+    """Check an argument that must be the name of a schedule.
+
+    Raises:
+        ValueError: it is none.
+    """
+    names = get_args(Schedule)
+    if schedule not in names:
+        raise ValueError(f"schedule must be one of {names}, not {schedule!r}")
 
 
 def seeded_schedule(seed: str, schedule: Schedule) -> AbstractContextManager[None]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Final
 
+from trio_tcp._validators import check_whole
 from trio_tcp.testing.network import VirtualNetwork
 from trio_tcp.testing.simulation._fences import Allowed
 from trio_tcp.testing.simulation._run_simulation import run_simulation
@@ -37,13 +38,14 @@ def simulated(
     (``0-4999``).
 
     Args:
-        seeds: How many; they are 0, 1, 2 and so on.
+        seeds: How many, at least 1; they are 0, 1, 2 and so on.
         time_limit: As in `run_simulation`, for each seed.
         schedule: As in `run_simulation`.
         allow: As in `run_simulation`.
 
     Raises:
         TypeError: The function is not async, or takes no network.
+        ValueError: There is no seed to run, and the test would find nothing.
         BaseException: When the test runs: what `run_simulation` raises.
 
     Example::
@@ -59,6 +61,7 @@ def simulated(
                 await client.send("hello")
                 assert await client.receive() == "hello"
     """
+    check_whole("seeds", seeds, 1)
 
     def decorate(test: _Test) -> Callable[..., None]:
         signature, position = _without_network(test)

@@ -120,6 +120,19 @@ async def reading_into_a_buffer_fills_its_beginning(world: World) -> None:
 
 
 @SCRIPTS.add
+async def more_than_a_buffer_has_room_for_is_not_read(world: World) -> None:
+    ours, theirs = await world.pair()
+    await world.does("send", theirs.send, b"abcdefgh")
+    room = bytearray(b"....")
+    await world.does("recv_into", ours.recv_into, room, 5)
+    world.say("room", room)
+    await world.does("recv_into", ours.recv_into, room, 4)
+    world.say("room", room)
+    await world.does("recv_into", ours.recv_into, room)
+    world.say("room", room)
+
+
+@SCRIPTS.add
 async def no_bytes_are_read_at_once_even_if_there_are_none(world: World) -> None:
     ours, theirs = await world.pair()
     await take(world, "here", ours, "recv no bytes")
