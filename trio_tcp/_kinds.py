@@ -36,8 +36,10 @@ def as_bytes(message: object) -> bytes:
     """
     if isinstance(message, bytes):
         return message
-    if isinstance(message, bytearray | memoryview):
+    if isinstance(message, bytearray):
         return bytes(message)
+    if isinstance(message, memoryview):
+        return message.tobytes()
     raise TypeError(f"a message must be of type bytes, not {type(message).__name__}")
 
 
