@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -314,3 +315,66 @@ def test_what_is_none_of_the_choices_is_refused_with_all_of_them(
 ) -> None:
     with pytest.raises(ValueError, match=says(message)):
         make()
+
+
+OF_BYTES: list[codecs.Codec[bytes, bytes]] = [
+    codecs.Chunks(),
+    codecs.Delimited(b"\n"),
+    codecs.FixedLength(2),
+    codecs.LengthField(size=2, strip_header=2),
+    codecs.LengthPrefixed(),
+    codecs.Netstrings(),
+    codecs.VarintPrefixed(),
+]
+
+
+@pytest.mark.parametrize("codec", OF_BYTES, ids=lambda codec: type(codec).__name__)
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("hi", "str"),
+        ([1, 2], "list"),
+        # Two items, eight bytes: their length is not that of the frame.
+        (array.array("i", [1, 2]), "array"),
+        (None, "NoneType"),
+    ],
+)
+async def test_a_message_that_is_not_of_bytes_is_refused_and_nothing_is_sent(
+    codec: codecs.Codec[bytes, bytes], message: object, kind: str
+) -> None:
+    async with testing.connection_pair(codec) as (here, there):
+        with pytest.raises(
+            TypeError, match=says(f"a message must be of type bytes, not {kind}")
+        ):
+            await here.send(message)  # type: ignore[arg-type] # the mistake
+        await here.send(b"ok")
+        assert await there.receive() == b"ok"
+
+
+@pytest.mark.parametrize("message", [b"hi", None])
+async def test_a_line_that_is_no_text_is_refused_and_nothing_is_sent(
+    message: object,
+) -> None:
+    async with testing.connection_pair(LINES) as (here, there):
+        kind = type(message).__name__
+        with pytest.raises(
+            TypeError, match=says(f"a line must be of type str, not {kind}")
+        ):
+            await here.send(message)  # type: ignore[arg-type] # the mistake
+        await here.send("ok")
+        assert await there.receive() == "ok"
+
+
+@pytest.mark.parametrize("codec", OF_BYTES, ids=lambda codec: type(codec).__name__)
+@pytest.mark.parametrize("view", [bytearray, memoryview])
+async def test_bytes_that_are_changed_after_send_arrive_as_they_were(
+    codec: codecs.Codec[bytes, bytes], view: Callable[[bytearray], object]
+) -> None:
+    async with testing.connection_pair(codec, capacity=1) as (here, there):
+        buffer = bytearray(b"hi")
+        await here.send(view(buffer))  # type: ignore[arg-type] # as good as bytes
+        buffer[:] = b"no"
+        received = await there.receive()
+        while len(received) < len(buffer):  # chunks may be cut
+            received += await there.receive()
+        assert received == b"hi"

@@ -11,7 +11,23 @@ Messages instead of bytes, for servers and clients of your own protocols::
 
     trio_tcp.run_server(echo, 8888, codec=codecs.Lines())
 
-The layers, each of which imports only from those below it::
+What there is, by what it is for; ``help`` of each name says the rest::
+
+    run_server serve_tcp serve_unix serve_listeners  accept: a handler for each client
+    serve_until_signalled run_workers                until a signal; several processes
+    respond framed                                   handlers of functions; for streams
+    connect_tcp connect_unix open_connection         one connection, for a block
+    open_session open_pool                           the next when it breaks; several
+    Requester open_requester open_requester_pool     many tasks ask over one, or a few
+    Connection Server                                what handlers and you are given
+    heartbeat broadcast Hub RedisBackplane           dead peers; one message to many
+    Timeouts Limits KeepAlive Tls ProxyProtocol      policies, each with defaults
+    ConnectError ConnectionFault EncodeError         what to catch
+    log_events                                       the log; other observers of events
+    trio_tcp.codecs                                  what makes messages of bytes
+    trio_tcp.monitoring trio_tcp.testing             for operators; for tests
+
+The modules that make them, each of which imports only from those below it::
 
     cli                     the command, one file per subcommand
     testing                 memory streams, conformance checks

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import attrs
 
 __all__ = [
+    "as_bytes",
     "check_codec",
     "check_function",
     "check_integer",
@@ -22,6 +23,24 @@ __all__ = [
 ]
 
 Check: TypeAlias = Callable[[object, "attrs.Attribute[Any]", object], None]
+
+
+def as_bytes(message: object) -> bytes:
+    """Return a message of bytes as `bytes`, which nobody changes while they wait.
+
+    A `bytearray` or a `memoryview` is copied. Everything else is refused: the length of
+    an array, say, is not its number of bytes, and would tear the framing.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if isinstance(message, bytes):
+        return message
+    if isinstance(message, bytearray):
+        return bytes(message)
+    if isinstance(message, memoryview):
+        return message.tobytes()
+    raise TypeError(f"a message must be of type bytes, not {type(message).__name__}")
 
 
 def check_kind(name: str, value: object, *kinds: type) -> None:

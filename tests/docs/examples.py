@@ -161,6 +161,7 @@ ALL_BLOCKS: Final = _examples()
 
 OTHER_BLOCKS: Final = {
     "trio_tcp'",
+    "trio_tcp''",
     "trio_tcp._redis._envelope",
     "trio_tcp.cli._connect._script",
     "trio_tcp.cli._proxy",

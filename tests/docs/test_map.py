@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import tomllib
 
+import trio_tcp
 from tests.docs.page import PACKAGE, ROOT
 
 MAP = re.compile(r"^\| \[`([^`]+)`\]\(trio_tcp/\1\) \|", re.MULTILINE)
@@ -38,3 +40,17 @@ def test_the_map_goes_from_the_bottom_to_the_top() -> None:
     }
     heights = [height[name] for name in on_the_map() if name in height]
     assert heights == sorted(heights)
+
+
+def test_help_begins_with_names_that_there_are() -> None:
+    """Each word of the first column of what ``help(trio_tcp)`` shows."""
+    assert trio_tcp.__doc__ is not None
+    table = trio_tcp.__doc__.partition("What there is, ")[2].partition("\n\n")[2]
+    rows = table.partition("\n\n")[0].splitlines()
+    names = [name for row in rows for name in row.strip().partition("  ")[0].split()]
+    assert len(names) > len(rows) > 0
+    for name in names:
+        if name.startswith("trio_tcp."):
+            importlib.import_module(name)
+        else:
+            assert name in trio_tcp.__all__

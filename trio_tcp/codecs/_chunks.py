@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 import attrs
 
 from trio_tcp._errors import EncodeError, MessageTooLargeError
+from trio_tcp._kinds import as_bytes
 from trio_tcp._validators import whole
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
 from trio_tcp.codecs._limits import DEFAULT_MAX_FRAME_BYTES
@@ -46,9 +47,12 @@ class Chunks:
         """Return the message as it is.
 
         Raises:
+            TypeError: it is not of bytes.
             EncodeError: it is empty, and could not arrive.
             MessageTooLargeError: over ``max_bytes``.
         """
+        if message.__class__ is not bytes:
+            message = as_bytes(message)
         if not message:
             raise EncodeError("an empty message cannot arrive: nothing marks it")
         if len(message) > self.max_bytes:

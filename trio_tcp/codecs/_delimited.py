@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, final
 import attrs
 
 from trio_tcp._errors import EncodeError, FrameTooLargeError, MessageTooLargeError
-from trio_tcp._kinds import of_kind
+from trio_tcp._kinds import as_bytes, of_kind
 from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_BYTES, BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
@@ -104,10 +104,13 @@ class Delimited:
         """Put the first delimiter behind the message.
 
         Raises:
+            TypeError: it is not of bytes.
             MessageTooLargeError: over ``max_bytes``.
             EncodeError: it contains a delimiter, or forms one with the delimiter
                 behind it (``xa`` before ``aa``), and would not arrive whole.
         """
+        if message.__class__ is not bytes:
+            message = as_bytes(message)
         size = len(message)
         if size > self.max_bytes:
             raise MessageTooLargeError(size, self.max_bytes, "max_bytes")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 import attrs
 
 from trio_tcp._errors import EncodeError
+from trio_tcp._kinds import as_bytes
 from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
@@ -43,8 +44,11 @@ class FixedLength:
         """Return the message as it is.
 
         Raises:
+            TypeError: it is not of bytes.
             EncodeError: it does not have ``size`` bytes.
         """
+        if message.__class__ is not bytes:
+            message = as_bytes(message)
         if len(message) != self.size:
             raise EncodeError(
                 f"this message has {len(message)} bytes, and size says {self.size}"

@@ -21,7 +21,7 @@ from trio_tcp._errors import (
     InvalidFrameError,
     MessageTooLargeError,
 )
-from trio_tcp._kinds import of_kind, one_of
+from trio_tcp._kinds import as_bytes, of_kind, one_of
 from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
@@ -139,10 +139,13 @@ class LengthField:
         """Put the header before the message, with its length, and the trailer behind.
 
         Raises:
+            TypeError: it is not of bytes.
             MessageTooLargeError: over ``max_bytes``, or what ``size`` can express.
             EncodeError: a header that is kept does not begin with ``magic``, or the
                 message is smaller than its header and trailer.
         """
+        if message.__class__ is not bytes:
+            message = as_bytes(message)
         frame = bytes(self.strip_header) + message + bytes(self.strip_trailer)
         total = len(frame)
         if total > self.largest_bytes:

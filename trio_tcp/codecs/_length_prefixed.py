@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 import attrs
 
 from trio_tcp._errors import FrameTooLargeError, MessageTooLargeError
-from trio_tcp._kinds import one_of
+from trio_tcp._kinds import as_bytes, one_of
 from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
@@ -65,8 +65,11 @@ class LengthPrefixed:
         """Put the length before the message.
 
         Raises:
+            TypeError: it is not of bytes.
             MessageTooLargeError: over ``max_bytes``, or what the prefix can express.
         """
+        if message.__class__ is not bytes:
+            message = as_bytes(message)
         size = len(message)
         if size > self._largest:
             raise self._too_large(size)

@@ -126,6 +126,7 @@ class Lines:
         r"""Encode the text, and put a line end behind it.
 
         Raises:
+            TypeError: it is no text.
             MessageTooLargeError: over ``max_bytes``.
             EncodeError: the text contains ``\n`` or ends in ``\r``, or cannot be
                 written in ``encoding`` or would arrive as something else.
@@ -134,6 +135,9 @@ class Lines:
             line = message.encode(self.encoding)
         except UnicodeError as error:
             raise EncodeError(f"this line cannot be encoded: {error}") from error
+        except AttributeError:
+            kind = type(message).__name__
+            raise TypeError(f"a line must be of type str, not {kind}") from None
         if len(line) > self.max_bytes:
             raise MessageTooLargeError(len(line), self.max_bytes, "max_bytes")
         if LINE_FEED in line:

@@ -15,6 +15,7 @@ from trio_tcp._errors import (
     InvalidFrameError,
     MessageTooLargeError,
 )
+from trio_tcp._kinds import as_bytes
 from trio_tcp._validators import whole
 from trio_tcp.codecs._batch_codec import BATCH_MESSAGES
 from trio_tcp.codecs._codec import NEED_MORE, Decoding
@@ -89,8 +90,11 @@ class VarintPrefixed:
         """Put the length before the message.
 
         Raises:
+            TypeError: it is not of bytes.
             MessageTooLargeError: over ``max_bytes``.
         """
+        if message.__class__ is not bytes:
+            message = as_bytes(message)
         size = len(message)
         if size > self.max_bytes:
             raise MessageTooLargeError(size, self.max_bytes, "max_bytes")
