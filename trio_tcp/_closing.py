@@ -220,6 +220,9 @@ class Ending:
                 the kernel has still arrives.
         """
         if self.released:
+            if reason is CloseReason.HANDLER_FAILED and error is not None:
+                # After it had closed or detached: too late to be why it has ended.
+                self._journal.report_failed(error)
             return
         undelivered = self._outgoing.bytes_queued or self._journal.is_broken
         if error is not None or undelivered:
