@@ -7,7 +7,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_tcp
-from tests.requester.requesting import CODEC, ask
+from tests.requester.requesting import CODEC, ask, is_news
 from trio_tcp import CloseReason, testing
 
 
@@ -87,3 +87,17 @@ async def _cause(requester: trio_tcp.Requester[str, str]) -> BaseException:
         await requester.request("b")
     assert caught.value.__cause__ is not None
     return caught.value.__cause__
+
+
+async def test_news_that_comes_at_the_end_of_the_block_is_no_fault_of_the_peer() -> None:
+    for delay in 20 * [1, 2, 3, 4]:
+        async with testing.connection_pair(CODEC) as (here, there):
+            async with trio_tcp.Requester(here, is_unsolicited=is_news):
+                await wait_all_tasks_blocked()
+                await there.send("news")
+                for _ in range(delay):
+                    await trio.lowlevel.checkpoint()
+            await there.send("something else")
+            while await here.receive() == "news":  # it came too late for the block
+                pass
+            assert here.close_reason is None
