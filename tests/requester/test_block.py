@@ -33,6 +33,16 @@ async def test_one_task_receives_and_that_is_the_requesters() -> None:
             nursery.cancel_scope.cancel()
 
 
+async def test_a_requester_has_one_block() -> None:
+    async with testing.connection_pair(CODEC) as (here, _):
+        requester = trio_tcp.Requester(here)
+        async with requester:
+            pass
+        with pytest.raises(RuntimeError, match="one block"):
+            async with requester:
+                pass
+
+
 async def test_what_leaves_the_block_leaves_as_itself() -> None:
     async with testing.connection_pair(CODEC) as (here, _):
         with pytest.raises(LookupError, match="mine"):

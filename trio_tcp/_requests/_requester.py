@@ -107,14 +107,17 @@ class Requester(Generic[In, Out]):
             )
         )
         self._requests.refusal = _not_open
-        self._manager = self._open()
 
     async def __aenter__(self) -> Requester[In, Out]:
         """Begin to receive.
 
         Raises:
             trio.BusyResourceError: somebody else receives from the connection.
+            RuntimeError: it had its block already.
         """
+        if self._requests.refusal is not _not_open:
+            raise RuntimeError("a requester has one block: make another requester")
+        self._manager = self._open()
         await self._manager.__aenter__()
         return self
 
