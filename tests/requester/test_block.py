@@ -99,7 +99,7 @@ async def _cause(requester: trio_tcp.Requester[str, str]) -> BaseException:
     return caught.value.__cause__
 
 
-async def test_news_that_comes_at_the_end_of_the_block_is_no_fault_of_the_peer() -> None:
+async def test_news_that_comes_as_the_block_ends_is_no_fault_of_the_peer() -> None:
     for delay in 20 * [1, 2, 3, 4]:
         async with testing.connection_pair(CODEC) as (here, there):
             async with trio_tcp.Requester(here, is_unsolicited=is_news):

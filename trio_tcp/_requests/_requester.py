@@ -11,6 +11,7 @@ import trio
 
 from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectionClosedError
+from trio_tcp._kinds import check_kind
 from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._requests._exchange import Exchange
 from trio_tcp._requests._requests import (
@@ -95,7 +96,9 @@ class Requester(Generic[In, Out]):
 
         Raises:
             ValueError: a number makes no sense, or both functions are given.
+            TypeError: ``connection`` or a function is none.
         """
+        check_kind("connection", connection, Connection)
         self._connection = connection
         self._requests: Requests[In, Out] = Requests(
             Rules(
