@@ -140,6 +140,59 @@ async def test_a_unix_socket_and_a_plain_handler_refuse_them_too(
         trio_tcp.framed(handler, **arguments)
 
 
+async def test_a_server_refuses_a_listener_where_there_may_be_several() -> None:
+    listener: Any = testing.MemoryListener()
+    with pytest.raises(TypeError, match=r"^listeners must be a list of them, such as"):
+        await trio_tcp.serve_listeners(handler, listener, codec=LINES)
+    with pytest.raises(trio.ClosedResourceError):
+        await listener.accept()
+
+
+async def test_a_server_refuses_to_listen_nowhere() -> None:
+    with pytest.raises(ValueError, match=says("listeners must hold at least one")):
+        await trio_tcp.serve_listeners(handler, [], codec=LINES)
+
+
+async def test_no_listener_stays_open_where_another_is_closed_already() -> None:
+    listener = testing.MemoryListener()
+    [closed] = await trio_tcp.open_tcp_listeners(0, host="127.0.0.1")
+    await closed.aclose()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        await trio_tcp.serve_listeners(handler, [listener, closed], codec=LINES)
+    with pytest.raises(trio.ClosedResourceError):
+        await listener.accept()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("connection", 3, "connection must be of type Connection, not 3"),
+        ("is_answer", "PONG", "is_answer must be a function, not 'PONG'"),
+        ("reply", "PONG", "reply must be a function, not 'PONG'"),
+    ],
+)
+async def test_a_heartbeat_refuses_what_is_not_of_its_type(
+    name: str, value: object, message: str
+) -> None:
+    async with testing.connection_pair(LINES) as (ours, _):
+        arguments: dict[str, Any] = {
+            "connection": ours,
+            "message": "PING",
+            "is_answer": "PONG".__eq__,
+            "every": 1,
+            "within": 1,
+            name: value,
+        }
+        with pytest.raises(TypeError, match=says(message)):
+            async with trio_tcp.heartbeat(**arguments):
+                raise AssertionError("it was to fail")
+
+
+async def test_what_was_called_already_cannot_be_served_until_a_signal() -> None:
+    with pytest.raises(TypeError, match=says("serve must be a function, not None")):
+        await toolkit.serve_until_signalled(None)
+
+
 async def test_a_handler_that_was_called_already_is_refused_by_what_it_is() -> None:
     called = handler(None)  # type: ignore[arg-type] # the mistake
     try:
@@ -246,6 +299,11 @@ async def answer(request: str) -> str:
             lambda: toolkit.respond(answer, shed="busy"),
             "shed must be a function, not 'busy'",
         ),
+        (
+            lambda: toolkit.Requester(3),
+            "connection must be of type Connection, not 3",
+        ),
+        (lambda: toolkit.listener_from_fd("3"), "fd must be an int, not '3'"),
         (lambda: toolkit.Hub(history=100), "history must be of type Mapping, not 100"),
         (lambda: toolkit.Hub().subscribe(3), "topic must be of type str, not 3"),
         (

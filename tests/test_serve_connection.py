@@ -116,6 +116,32 @@ async def test_a_handler_that_raises_is_reported_and_its_connection_aborted() ->
     assert events.ended().error is error
 
 
+async def close(connection: Text) -> None:
+    await connection.aclose()
+
+
+async def take_out(connection: Text) -> None:
+    stream, _ = await connection.detach()
+    await stream.aclose()
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [(close, CloseReason.CLOSED), (take_out, CloseReason.DETACHED)],
+)
+async def test_a_handler_that_raises_behind_the_end_is_reported_all_the_same(
+    end: Handle, reason: CloseReason
+) -> None:
+    async def fail(connection: Text) -> None:
+        await end(connection)
+        raise KeyError("behind it")
+
+    events, received = await _serve_one(fail, b"")
+    assert received == b""
+    assert [repr(error) for error in events.failed()] == ["KeyError('behind it')"]
+    assert events.ended().reason is reason
+
+
 async def test_a_handler_that_fails_in_a_nursery_of_its_own_is_one_failure() -> None:
     async def fail(connection: Text) -> None:
         async def child() -> None:

@@ -55,6 +55,7 @@ class Ending:
         "_closing",
         "_group",
         "_incoming",
+        "_is_cancelled",
         "_journal",
         "_outgoing",
         "_transport",
@@ -80,6 +81,7 @@ class Ending:
         self._closing: trio.CancelScope | None = None  # that it does so in
         self._close_is_protected = False
         self._abortive = False
+        self._is_cancelled = False  # its handler is, or will be when it starts
         self.handler: trio.CancelScope | None = None
         self.is_too_old = False
         self.released = False
@@ -219,6 +221,9 @@ class Ending:
                 the kernel has still arrives.
         """
         if self.released:
+            if reason is CloseReason.HANDLER_FAILED and error is not None:
+                # After it had closed or detached: too late to be why it has ended.
+                self._journal.report_failed(error)
             return
         undelivered = self._outgoing.bytes_queued or self._journal.is_broken
         if error is not None or undelivered:
@@ -280,30 +285,30 @@ class Ending:
     def begin_life(self, handler: trio.CancelScope | None = None) -> None:
         """Start the clock of the connection's lifetime; at its end, cancel."""
         self.handler = handler
-        if self.is_too_old:  # before it needed a handler
-            self._outlive()
+        if self.is_too_old or self._is_cancelled:  # before it needed a handler
+            self._cancel_handler()
             return
         self._incoming.patience.begin_life(self._journal.opened_at, self._outlived)
 
     def _outlived(self, error: PeerTooSlowError) -> None:
         self._journal.end(CloseReason.TIMED_OUT, self._journal.mine(error))
         self.is_too_old = True
-        self._outlive()
+        self._cancel_handler()
 
-    def _outlive(self) -> None:
+    def _cancel_handler(self) -> None:
         if self.handler is not None:
             self.handler.cancel()
-        else:
+        else:  # to be cancelled as soon as it starts, and so let it
             self._incoming.interrupt()
 
     def cancel(self) -> None:
         """Cancel the handler, as its server drains; what it has sent is delivered."""
-        if self.handler is not None:
-            if not self.released:
-                self._journal.drain("cancelled")
-            # The handler may be closing already, or do so when it is cancelled.
-            self.protect_close(protected=True)
-            self.handler.cancel()
+        if not self.released:
+            self._journal.drain("cancelled")
+        # The handler may be closing already, or do so when it is cancelled.
+        self.protect_close(protected=True)
+        self._is_cancelled = True
+        self._cancel_handler()
 
     def protect_close(self, *, protected: bool) -> None:
         """Let an `aclose` go on when its task is cancelled, or no more."""

@@ -13,6 +13,8 @@ from typing import Final
 
 import trio
 
+from trio_tcp._kinds import check_integer
+
 __all__ = ["inherited_listeners", "listener_from_fd"]
 
 FIRST_DESCRIPTOR: Final = 3
@@ -31,8 +33,8 @@ def inherited_listeners() -> list[trio.SocketListener]:
     by a child of it.
 
     Returns:
-        The listeners, in the order of the unit's lines. None if the process was
-        started otherwise, so that a program can open its own then.
+        The listeners, in the order of the unit's lines. The list is empty if the
+        process was started otherwise, so that a program can open its own then.
 
     Raises:
         ValueError: the variables are no numbers, or one of the sockets is no listening
@@ -91,6 +93,7 @@ def listener_from_fd(fd: int) -> trio.SocketListener:
     Raises:
         ValueError: it is no listening stream socket. It stays as it was.
         OSError: it is not open (``EBADF``) or not a socket (``ENOTSOCK``). Likewise.
+        TypeError: ``fd`` is no integer.
 
     Example::
 
@@ -101,6 +104,7 @@ def listener_from_fd(fd: int) -> trio.SocketListener:
 
 
 def _take(fd: int) -> socket.socket:
+    check_integer("fd", fd)
     if fd < 0:
         raise ValueError(f"a descriptor is not negative, as {fd} is")
     try:

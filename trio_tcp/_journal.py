@@ -117,7 +117,7 @@ class Journal:
         Only a clean end by the peer may turn out worse: the handler can still fail.
         """
         if reason is CloseReason.HANDLER_FAILED and error is not None:
-            self._report_failed(error)
+            self.report_failed(error)
         elif reason is CloseReason.TIMED_OUT and isinstance(error, PeerTooSlowError):
             self.report_timed_out(error.timeout, error.seconds)
         clean = self.reason is CloseReason.PEER_CLOSED
@@ -186,7 +186,8 @@ class Journal:
 
     # Events
 
-    def _report_failed(self, error: BaseException) -> None:
+    def report_failed(self, error: BaseException) -> None:
+        """The handler has raised."""
         event = HandlerFailed(id=self.id, label=self.label, peer=self.peer, error=error)
         notify(self._observer, event)
 

@@ -31,6 +31,7 @@ from typing import Final, TypeAlias
 
 import trio
 
+from trio_tcp._kinds import check_integer
 from trio_tcp._listen import backlog_size
 
 __all__ = ["open_unix_listener"]
@@ -129,8 +130,8 @@ def _check(name: object, mode: int | None) -> None:
     if not name:
         # Linux would take this for "any abstract name" (unix(7), autobind).
         raise ValueError("path must not be empty")
-    if mode is not None and not 0 <= mode <= ALL_PERMISSIONS:
-        raise ValueError(f"mode must be 0 to 0o777, not {mode:#o}")
+    if mode is not None:
+        _check_mode(mode)
     if name.startswith("\0"):
         if sys.platform != "linux":
             raise ValueError(f"only Linux has abstract names, such as {name!r}")
@@ -138,6 +139,12 @@ def _check(name: object, mode: int | None) -> None:
             raise ValueError(f"an abstract name, {name!r}, has no file to have a mode")
     elif "\0" in name:
         raise ValueError(f"path must not contain a NUL character: {name!r}")
+
+
+def _check_mode(mode: int) -> None:
+    check_integer("mode", mode)
+    if not 0 <= mode <= ALL_PERMISSIONS:
+        raise ValueError(f"mode must be 0 to 0o777, not {mode:#o}")
 
 
 @asynccontextmanager

@@ -485,13 +485,17 @@ class Outgoing:
 
     async def wait_for_progress(self) -> None:
         """Wait until the stream has taken something more, or never will."""
-        await self._next_progress().event.wait()
+        await self.next_progress().wait()
+
+    def next_progress(self) -> trio.Event:
+        """Return what is set when the stream has taken more, or never will."""
+        return self._awaited_progress().event
 
     def call_at_progress(self, call: Callable[[], None]) -> None:
         """Have this called once, when the stream has taken more, or never will."""
-        self._next_progress().calls.append(call)
+        self._awaited_progress().calls.append(call)
 
-    def _next_progress(self) -> _Progress:
+    def _awaited_progress(self) -> _Progress:
         if self._progress is None:
             self._progress = _Progress()
         return self._progress

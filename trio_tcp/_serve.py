@@ -80,7 +80,7 @@ async def serve_listeners(
 
     Raises:
         OSError: accepting failed, and not only for want of resources.
-        ValueError: ``tls`` is a context for clients.
+        ValueError: ``tls`` is a context for clients, or there are no listeners.
         TypeError: an argument is not of its type, such as a codec's class, or a
             coroutine in the place of the handler.
 
@@ -95,14 +95,19 @@ async def serve_listeners(
             listeners.append(listener)
             await trio_tcp.serve_listeners(echo, listeners, codec=codecs.Lines())
     """
+    if isinstance(listeners, trio.abc.Listener):
+        await trio.aclose_forcefully(listeners)
+        raise TypeError("listeners must be a list of them, such as [listener]")
     try:
         check_arguments(codec=codec, timeouts=timeouts, observer=observer)
         _check(handler, tls, proxy_protocol, limits, handler_nursery)
-    except (TypeError, ValueError):
+        addresses = tuple(a for a in map(address_of, listeners) if a is not None)
+    except (TypeError, ValueError, OSError):  # OSError: one of them is closed
         for listener in listeners:
             await trio.aclose_forcefully(listener)
         raise
-    addresses = tuple(a for a in map(address_of, listeners) if a is not None)
+    if not listeners:
+        raise ValueError("listeners must hold at least one")
     gate = Gate()
     admission = Admission(limits, observer)
     arrivals = Arrivals(

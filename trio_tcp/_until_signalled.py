@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 import trio
 
+from trio_tcp._kinds import check_function
 from trio_tcp._nursery import ungrouped
 from trio_tcp._server import Server
 from trio_tcp._systemd import notify_systemd
@@ -68,6 +69,7 @@ async def serve_until_signalled(
     Raises:
         RuntimeError: this is not the main thread.
         ValueError: ``grace`` or ``drain_delay`` is no number of zero or more.
+        TypeError: ``serve`` is no function, but perhaps what it has returned.
         BaseException: what ``serve`` raises.
 
     Cancellation:
@@ -83,6 +85,7 @@ async def serve_until_signalled(
                 )
                 await trio_tcp.serve_until_signalled(serve)
     """
+    check_function("serve", serve)
     check_duration("grace", grace)
     check_duration("drain_delay", drain_delay)
     with _handlers_restored(), ungrouped():

@@ -419,6 +419,25 @@ async def test_a_drain_ends_the_idle_and_answers_what_has_come(
         assert report.finished == 2
 
 
+async def test_a_drain_cancels_who_is_in_the_middle_of_a_request(
+    nursery: trio.Nursery,
+) -> None:
+    server = await start_server(nursery, respond(same), LINES)
+    async with connect(server.port) as client:
+        await client.send_all(b"a\nhalf of b")
+        assert await receive_exactly(client, 2) == b"a\n"
+        await wait_all_tasks_blocked()
+
+        async def receive() -> None:
+            with suppress(trio.BrokenResourceError):
+                await receive_all(client)
+            await client.aclose()
+
+        nursery.start_soon(receive)
+        report = await server.drain(grace=0)
+    assert (report.cancelled, report.aborted) == (1, 0)
+
+
 async def test_a_function_may_cancel_its_own_server() -> None:
     served: list[trio_tcp.Server] = []
     asked: list[str] = []

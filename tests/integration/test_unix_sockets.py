@@ -445,6 +445,7 @@ async def test_a_missing_directory_is_an_error_that_names_it(tmp_path: Path) -> 
         ("\0name", 0o600, ValueError, "abstract name"),
         ("socket", 0o1000, ValueError, "mode must be 0 to 0o777, not 0o1000"),
         ("socket", -1, ValueError, "mode must be 0 to 0o777, not -0o1"),
+        ("socket", "0o660", TypeError, "mode must be an int, not '0o660'"),
         (b"socket", None, TypeError, "path must be text, not b'socket'"),
     ],
 )

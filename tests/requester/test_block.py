@@ -7,7 +7,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_tcp
-from tests.requester.requesting import CODEC, ask
+from tests.requester.requesting import CODEC, ask, is_news
 from trio_tcp import CloseReason, testing
 
 
@@ -31,6 +31,16 @@ async def test_one_task_receives_and_that_is_the_requesters() -> None:
                 async with trio_tcp.Requester(here):
                     pass
             nursery.cancel_scope.cancel()
+
+
+async def test_a_requester_has_one_block() -> None:
+    async with testing.connection_pair(CODEC) as (here, _):
+        requester = trio_tcp.Requester(here)
+        async with requester:
+            pass
+        with pytest.raises(RuntimeError, match="one block"):
+            async with requester:
+                pass
 
 
 async def test_what_leaves_the_block_leaves_as_itself() -> None:
@@ -87,3 +97,17 @@ async def _cause(requester: trio_tcp.Requester[str, str]) -> BaseException:
         await requester.request("b")
     assert caught.value.__cause__ is not None
     return caught.value.__cause__
+
+
+async def test_news_that_comes_as_the_block_ends_is_no_fault_of_the_peer() -> None:
+    for delay in 20 * [1, 2, 3, 4]:
+        async with testing.connection_pair(CODEC) as (here, there):
+            async with trio_tcp.Requester(here, is_unsolicited=is_news):
+                await wait_all_tasks_blocked()
+                await there.send("news")
+                for _ in range(delay):
+                    await trio.lowlevel.checkpoint()
+            await there.send("something else")
+            while await here.receive() == "news":  # it came too late for the block
+                pass
+            assert here.close_reason is None

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from functools import partial
 
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_tcp
-from tests.requester.requesting import CODEC, ask, asking, receive
+from tests.requester.requesting import CODEC, Text, ask, asking, receive
+from trio_tcp import testing
+
+ORDERS = 10  # how often what depends on the order of tasks is tried
 
 BIG = "x" * 200_000  # more than a stream and a queue hold
 
@@ -111,3 +115,47 @@ async def test_a_request_that_waits_for_room_can_be_cancelled() -> None:
         await there.send_many(["0", "1"])
         await wait_all_tasks_blocked()
         assert [each.reply for each in asked] == ["0", None, "1"]
+
+
+async def test_a_request_goes_out_though_room_is_made_at_the_same_moment() -> None:
+    """So late that nothing else is on its way that could make room again."""
+    for delay in ORDERS * [1, 2, 3]:
+        listener = testing.MemoryListener(capacity=4500)
+        asks_now = trio.Event()
+        replies: list[str] = []
+
+        async def ask_late(
+            connection: Text,
+            delay: int = delay,
+            asks_now: trio.Event = asks_now,
+            replies: list[str] = replies,
+        ) -> None:
+            async with trio_tcp.Requester(connection) as requester:
+                await connection.send(4499 * "x")
+                await connection.flush()
+                await connection.send(4999 * "x")  # all that the server may hold
+                await asks_now.wait()
+                for _ in range(delay):
+                    await trio.lowlevel.checkpoint()
+                replies.append(await requester.request("a"))
+
+        serve = partial(
+            trio_tcp.serve_listeners,
+            ask_late,
+            [listener],
+            codec=CODEC,
+            limits=trio_tcp.Limits(max_buffered_bytes=5000),
+        )
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve)
+            stream = await listener.connect()
+            await wait_all_tasks_blocked()
+            asks_now.set()
+            received = b""
+            with trio.fail_after(1):
+                while not received.endswith(b"\na\n"):
+                    received += await stream.receive_some()
+            await stream.send_all(b"A\n")
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        assert replies == ["A"]

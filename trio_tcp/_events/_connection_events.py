@@ -212,6 +212,8 @@ class GarbageSkipped(ConnectionEvent):
 class HandlerFailed(ConnectionEvent):
     """A handler raised an exception that is not its own peer's doing.
 
+    It comes after `ConnectionEnded` where the handler had closed or detached first.
+
     Attributes:
         error: the exception, with its traceback.
     """

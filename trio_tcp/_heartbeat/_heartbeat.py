@@ -21,6 +21,7 @@ from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectionFault, PeerTooSlowError
 from trio_tcp._group import PASSES_TO_LOOK
 from trio_tcp._heartbeat._pump import Pump
+from trio_tcp._kinds import check_function, check_kind
 from trio_tcp._nursery import open_quiet_nursery
 
 __all__ = ["heartbeat"]
@@ -72,6 +73,7 @@ async def heartbeat(
 
     Raises:
         ValueError: ``every`` or ``within`` is no number above zero.
+        TypeError: another argument is not of its type.
         EncodeError: the codec cannot carry ``message``.
         Exception: what ``is_answer`` or ``reply`` has raised; the block is cancelled.
         BaseException: what the block raises, as itself and never in a group.
@@ -90,6 +92,10 @@ async def heartbeat(
             async for message in messages:
                 ...
     """
+    check_kind("connection", connection, Connection)
+    check_function("is_answer", is_answer)
+    if reply is not None:
+        check_function("reply", reply)
     _check_seconds("every", every)
     _check_seconds("within", within)
     connection._codec.encode(message)  # noqa: SLF001 - now, not in the middle of it all

@@ -152,10 +152,12 @@ class Exchange(Generic[In, Out]):
     def _wait_for_room(self) -> None:
         if not self._is_stuck:
             self._is_stuck = True
-            self._nursery.start_soon(self._send_when_there_is_room)
+            # Now, not when the task runs: what is queued may all be sent by then.
+            progress = self._outgoing.next_progress()
+            self._nursery.start_soon(self._send_when_there_is_room, progress)
 
-    async def _send_when_there_is_room(self) -> None:
-        await self._outgoing.wait_for_progress()
+    async def _send_when_there_is_room(self, progress: trio.Event) -> None:
+        await progress.wait()
         self._is_stuck = False
         self.send_line()
 

@@ -11,6 +11,7 @@ import trio
 
 from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectionClosedError
+from trio_tcp._kinds import check_kind
 from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._requests._exchange import Exchange
 from trio_tcp._requests._requests import (
@@ -95,7 +96,9 @@ class Requester(Generic[In, Out]):
 
         Raises:
             ValueError: a number makes no sense, or both functions are given.
+            TypeError: ``connection`` or a function is none.
         """
+        check_kind("connection", connection, Connection)
         self._connection = connection
         self._requests: Requests[In, Out] = Requests(
             Rules(
@@ -107,14 +110,17 @@ class Requester(Generic[In, Out]):
             )
         )
         self._requests.refusal = _not_open
-        self._manager = self._open()
 
     async def __aenter__(self) -> Requester[In, Out]:
         """Begin to receive.
 
         Raises:
             trio.BusyResourceError: somebody else receives from the connection.
+            RuntimeError: it had its block already.
         """
+        if self._requests.refusal is not _not_open:
+            raise RuntimeError("a requester has one block: make another requester")
+        self._manager = self._open()
         await self._manager.__aenter__()
         return self
 

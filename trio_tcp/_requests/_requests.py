@@ -161,7 +161,11 @@ class Requests(Generic[In, Out]):
         if request is None:
             try:
                 self._unsolicited.send_nowait(message)
-            except (trio.WouldBlock, trio.BrokenResourceError):
+            except (
+                trio.WouldBlock,
+                trio.BrokenResourceError,  # nobody wants them
+                trio.ClosedResourceError,  # it came at the moment of `refuse`
+            ):
                 self._unsolicited_dropped += 1
             return False
         if request.is_cancelled:
