@@ -216,6 +216,23 @@ async def test_publishers_wait_for_one_that_wants_all_and_keep_their_order() -> 
                 assert done == list(range(min(number + 2, 4)))
 
 
+async def test_publishers_that_come_at_once_are_waited_for_in_their_order() -> None:
+    """Whichever of their tasks runs first afterwards."""
+    hub: trio_tcp.Hub[int] = trio_tcp.Hub(history={"a": 1})
+    with hub.subscribe("a", when_full="wait", capacity=1) as patient:
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(hub.publish, "a", number)
+            await wait_all_tasks_blocked()
+            sequence: list[int] = []
+            while len(sequence) < 20:
+                item = await patient.receive()
+                assert isinstance(item, Publication)
+                assert item.position is not None
+                sequence.append(item.position.sequence)
+    assert sequence == list(range(1, 21))
+
+
 async def test_a_publisher_that_is_cancelled_has_published_to_who_had_room() -> None:
     """Who did not wait has it; who waited for room goes on with the next."""
     hub: trio_tcp.Hub[int] = trio_tcp.Hub()

@@ -15,7 +15,7 @@ from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectionFault, SlowSubscriberError
 from trio_tcp._hub._backlog import Backlog
 from trio_tcp._hub._format import Format
-from trio_tcp._hub._line import Line
+from trio_tcp._hub._line import Line, Place
 from trio_tcp._hub._publication import Lagged, Publication
 
 __all__ = ["Attachment"]
@@ -109,36 +109,34 @@ class Attachment:
         """Whether it is full, and leaves nothing out."""
         return self._may_wait and (bool(self._line) or self._backlog.is_full)
 
-    def offer(self, publication: Publication[Any], /) -> bool:
+    def offer(self, publication: Publication[Any], /) -> Place | None:
         """Commit it, or keep it until there is room, as the policy says."""
         outgoing = self._outgoing
         if not (self._is_listening or (self._keeps_latest and outgoing.is_stuck)):
             frame = self.format.encode(publication)
             if frame is None:
-                return True
+                return None
             try:
                 # Gathered: it may be one of several that are published together.
                 if outgoing.commit(frame, gather=True):
                     outgoing.messages_sent += 1
-                    return True
+                    return None
             except ConnectionFault:  # it has ended; its handler is about to notice
-                return True
+                return None
         return self._defer(publication)
 
-    def _defer(self, publication: Publication[Any]) -> bool:
-        if self._line:
-            return False
-        if self._outgoing.closed:
-            return True
-        if not self._backlog.put(publication):
-            if self._may_wait:
-                return False
+    def _defer(self, publication: Publication[Any]) -> Place | None:
+        if self._is_over or self._outgoing.closed:
+            return None
+        if not self._line and self._backlog.put(publication):
+            self._listen()
+        elif self._may_wait:
+            return self._line.join(publication)
+        else:
             self.was_too_slow = True
             self.end()
             self._connection._ending.evict(SlowSubscriberError())  # noqa: SLF001 - as above
-            return True
-        self._listen()
-        return True
+        return None
 
     def _listen(self) -> None:
         if not self._is_listening:
@@ -171,12 +169,6 @@ class Attachment:
             return True
         self._outgoing.messages_sent += frame is not None
         return True
-
-    async def wait_to_take(self, publication: Publication[Any], /) -> None:
-        """Wait for room; nobody waits after the end."""
-        if self._is_over or self.offer(publication):
-            return
-        await self._line.wait(publication)
 
     def _let_all_in(self) -> None:
         while self._line:

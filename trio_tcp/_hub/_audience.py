@@ -7,6 +7,7 @@ from re import Pattern
 from typing import Any, Final, Protocol, final
 
 from trio_tcp._hub._format import Format
+from trio_tcp._hub._line import Place
 from trio_tcp._hub._publication import Lagged, Publication
 from trio_tcp._hub._topics import check_pattern, is_pattern, matcher
 
@@ -27,19 +28,15 @@ class Subscriber(Protocol):
     @property
     def format(self) -> Format | None: ...
 
-    def offer(self, publication: Publication[Any], /) -> bool:
+    def offer(self, publication: Publication[Any], /) -> Place | None:
         """Take a publication, or leave it out.
 
         Args:
             publication: was encoded before, as `format` does it.
 
         Returns:
-            False if the publisher is to wait.
+            If the publisher is to wait: its place in the line.
         """
-        ...
-
-    async def wait_to_take(self, publication: Publication[Any], /) -> None:
-        """Take a publication when there is room; returns at once after the end."""
         ...
 
     @property

@@ -10,7 +10,7 @@ import trio
 
 from trio_tcp._errors import SlowSubscriberError
 from trio_tcp._hub._backlog import Backlog
-from trio_tcp._hub._line import Line
+from trio_tcp._hub._line import Line, Place
 from trio_tcp._hub._publication import Lagged, Publication
 
 __all__ = ["Subscription"]
@@ -159,26 +159,18 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
         """Whether it is full, and leaves nothing out."""
         return self._may_wait and (bool(self._line) or self._backlog.is_full)
 
-    def offer(self, publication: Publication[Any], /) -> bool:
+    def offer(self, publication: Publication[Any], /) -> Place | None:
         """Take it, leave it out, end, or make its publisher wait."""
-        if self._line:
-            return False
-        if not self._backlog.put(publication):
-            if self._may_wait:
-                return False
+        if self._is_over:
+            return None
+        if not self._line and self._backlog.put(publication):
+            self._wake()
+        elif self._may_wait:
+            return self._line.join(publication)
+        else:
             self.was_too_slow = True
             self.end()
-        else:
-            self._wake()
-        return True
-
-    async def wait_to_take(self, publication: Publication[Any], /) -> None:
-        """Wait for room; nobody waits after the end."""
-        if self._is_over or not self.holds_up:
-            self.offer(publication)
-            await trio.lowlevel.checkpoint()
-        else:
-            await self._line.wait(publication)
+        return None
 
     def end(self) -> None:
         """Take nothing any more; what is there can still be received."""
