@@ -98,6 +98,28 @@ async def test_only_one_task_receives_at_a_time() -> None:
             await wait_all_tasks_blocked()
 
 
+async def test_what_a_task_is_woken_for_is_not_taken_by_another() -> None:
+    """Which would leave the first with an end that is none."""
+    hub: trio_tcp.Hub[int] = trio_tcp.Hub()
+    with hub.subscribe("a") as subscription:
+        got: list[Publication[int] | Lagged] = []
+
+        async def receive() -> None:
+            got.append(await subscription.receive())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(receive)
+            await wait_all_tasks_blocked()
+            published = hub.publish_nowait("a", 1)
+            with pytest.raises(trio.BusyResourceError):
+                subscription.receive_nowait()
+            with pytest.raises(trio.BusyResourceError):
+                await subscription.receive()
+        assert got == [published]
+        with pytest.raises(trio.WouldBlock):
+            subscription.receive_nowait()
+
+
 async def test_receive_is_a_checkpoint_and_loses_nothing_when_cancelled() -> None:
     """Whether something is there or not."""
     hub: trio_tcp.Hub[int] = trio_tcp.Hub()

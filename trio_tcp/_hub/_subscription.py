@@ -40,7 +40,7 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
         self._may_wait = may_wait
         self._leave = leave
         self._line = Line()
-        self._receiver: trio.lowlevel.Task | None = None
+        self._news: trio.Event | None = None  # while a task receives
         self._is_over = False
         self._is_closed = False
         self.was_too_slow: bool = False
@@ -69,16 +69,13 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
             Loses nothing.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        if self._receiver is not None:
-            raise trio.BusyResourceError("another task is receiving already")
+        self._check_alone()
         if not self._has_something:
-            self._receiver = trio.lowlevel.current_task()
-
-            def stop(_: object) -> trio.lowlevel.Abort:
-                self._receiver = None
-                return trio.lowlevel.Abort.SUCCEEDED
-
-            await trio.lowlevel.wait_task_rescheduled(stop)
+            self._news = trio.Event()
+            try:
+                await self._news.wait()
+            finally:
+                self._news = None
             return self._take()
         item = self._take()
         await trio.lowlevel.cancel_shielded_checkpoint()
@@ -91,9 +88,14 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
             trio.WouldBlock: it is not.
             Exception: as `receive`.
         """
+        self._check_alone()
         if not self._has_something:
             raise trio.WouldBlock
         return self._take()
+
+    def _check_alone(self) -> None:
+        if self._news is not None:
+            raise trio.BusyResourceError("another task is receiving already")
 
     @property
     def _has_something(self) -> bool:
@@ -182,6 +184,5 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
             self._wake()
 
     def _wake(self) -> None:
-        if self._receiver is not None and self._has_something:
-            trio.lowlevel.reschedule(self._receiver)
-            self._receiver = None
+        if self._news is not None and self._has_something:
+            self._news.set()
