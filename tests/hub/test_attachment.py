@@ -227,6 +227,22 @@ async def test_a_slow_peer_gets_the_latest_of_each_key() -> None:
             assert await lines(there, 2) == ["a 99", "b 99"]
 
 
+async def test_a_slow_peer_that_takes_some_still_gets_the_latest_of_the_rest() -> None:
+    """There was room for one of those that waited, and not for the other."""
+    hub: trio_tcp.Hub[str] = trio_tcp.Hub()
+    async with pair() as (here, there):
+        with hub.attach(here, "*", when_full="keep_latest"):
+            await fill(hub, 0)
+            await wait_all_tasks_blocked()
+            await hub.publish("b", numbered(1)[0])
+            await hub.publish("c", "c old")
+            assert heads(await lines(there, 1)) == ["0000"]
+            await wait_all_tasks_blocked()
+            await hub.publish("c", "c new")
+            assert heads(await lines(there, 1)) == ["0001"]
+            assert await lines(there, 1) == ["c new"]
+
+
 async def test_a_slow_peer_is_disconnected_where_that_was_asked_for() -> None:
     """Its handler sees why."""
     hub: trio_tcp.Hub[str] = trio_tcp.Hub()

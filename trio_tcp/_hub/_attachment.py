@@ -150,11 +150,11 @@ class Attachment:
             self._let_all_in()
             return
         while self._backlog:
-            item = self._backlog.take()
-            if not self._commit(item):
-                self._backlog.put_back([item])
+            # Until there is room for it, a newer one may take its place.
+            if not self._commit(self._backlog.first):
                 self._listen()
                 break
+            self._backlog.take()
             while self._line and self._backlog.put(self._line.first):
                 self._line.let_in()
 

@@ -34,6 +34,11 @@ class Backlog(Protocol[T]):
         """Take one; False if there is no room, and nothing may be left out."""
         ...
 
+    @property
+    def first(self) -> Publication[T] | Lagged:
+        """What `take` has to return."""
+        ...
+
     def take(self) -> Publication[T] | Lagged:
         """Return the first, or what is missing there."""
         ...
@@ -107,6 +112,10 @@ class InOrder(Generic[T]):
     def put_lagged(self, lagged: Lagged, /) -> None:
         _add(self._items, lagged)
 
+    @property
+    def first(self) -> Publication[T] | Lagged:
+        return self._items[0]
+
     def take(self) -> Publication[T] | Lagged:
         item = self._items.popleft()
         if not isinstance(item, Lagged):
@@ -146,6 +155,10 @@ class LatestByKey(Generic[T]):
             self.put_lagged(ONE)
         self._latest[key] = publication
         return True
+
+    @property
+    def first(self) -> Publication[T] | Lagged:
+        return self._first[0] if self._first else next(iter(self._latest.values()))
 
     def take(self) -> Publication[T] | Lagged:
         if self._first:
