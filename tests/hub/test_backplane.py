@@ -221,6 +221,20 @@ async def test_after_an_interruption_what_was_missed_is_delivered(
         assert everything(other) == ["one", Lagged(None), "two"]
 
 
+async def test_a_hub_can_be_subscribed_to_at_any_moment_of_an_interruption(
+    autojump_clock: MockClock,
+) -> None:
+    """Also while the connection is being closed: what is missed is announced."""
+    async with joined() as both:
+        for passes in range(20):
+            both.broker.break_links()
+            for _ in range(passes):
+                await trio.lowlevel.checkpoint()
+            with both.here.subscribe("room.a", last=1) as subscription:
+                assert await subscription.receive() == Lagged(None)
+            await both.settle()
+
+
 async def test_a_memory_that_is_lost_is_announced_to_all(
     autojump_clock: MockClock,
 ) -> None:

@@ -11,7 +11,13 @@ import trio
 
 from trio_tcp._backplane._delivering import Delivering
 from trio_tcp._backplane._feed import Feed
-from trio_tcp._backplane._link import LinkLost, LinkRefused, Numbered, OpenLink
+from trio_tcp._backplane._link import (
+    Link,
+    LinkLost,
+    LinkRefused,
+    Numbered,
+    OpenLink,
+)
 from trio_tcp._backplane._linked import Linked
 from trio_tcp._backplane._statistics import BackplaneStatistics, Counters
 from trio_tcp._backplane._unanswered import Pending
@@ -234,17 +240,23 @@ class ReconnectingBackplane(Generic[T]):
         self._linked_at = None
         try:
             async with self._open_link() as link, trio.open_nursery() as nursery:
-                linked = Linked(link, nursery, self._delivering, self._timeout)
-                self._linked = linked
-                self._on_linked(has_forgotten=await linked.begin())
+                await self._stay_in(nursery, link)
         except* trio.TooSlowError:
             failure = LinkLost(f"no answer within {self._timeout:g} s")
         except* (LinkLost, LinkRefused) as group:
             failure = next(leaves(group))
-        finally:
-            self._linked = None
         assert isinstance(failure, Exception)
         return failure
+
+    async def _stay_in(self, nursery: trio.Nursery, link: Link) -> None:
+        """Use a link as long as the nursery takes tasks, until one of them fails."""
+        linked = Linked(link, nursery, self._delivering, self._timeout)
+        self._linked = linked
+        try:
+            self._on_linked(has_forgotten=await linked.begin())
+            await trio.sleep_forever()
+        finally:
+            self._linked = None
 
     def _on_linked(self, *, has_forgotten: bool) -> None:
         self._linked_at = trio.current_time()
