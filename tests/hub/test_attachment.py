@@ -287,6 +287,61 @@ async def test_publishers_go_on_when_a_slow_peer_is_gone(how: str) -> None:
                     there.abort()
 
 
+def only_the_message(item: Publication[str] | Lagged) -> str:
+    """Render, by somebody who has forgotten that something may be missing."""
+    assert isinstance(item, Publication)
+    return item.message
+
+
+async def test_what_rendering_raises_for_what_is_missing_is_the_handlers_fault() -> (
+    None
+):
+    """No publisher is there to get it, and the peer has done nothing wrong."""
+    hub: trio_tcp.Hub[str] = trio_tcp.Hub()
+    events: list[trio_tcp.Event] = []
+
+    async def handler(connection: Text) -> None:
+        with hub.attach(connection, "a", capacity=2, render=only_the_message):
+            async for _ in connection:
+                pass
+
+    async with (
+        testing.serve_in_memory(handler, LINES, observer=events.append) as served,
+        served.connect() as client,
+    ):
+        await wait_all_tasks_blocked()
+        await fill(hub, *range(20))
+        with trio.fail_after(5), pytest.raises(trio_tcp.ConnectionBroken):
+            while True:
+                await client.receive()
+        await wait_all_tasks_blocked()
+        assert hub.statistics().subscribers == 0
+    [failed] = [it for it in events if isinstance(it, trio_tcp.HandlerFailed)]
+    assert isinstance(failed.error, AssertionError)
+    [ended] = [it for it in events if isinstance(it, trio_tcp.ConnectionEnded)]
+    assert ended.reason is trio_tcp.CloseReason.HANDLER_FAILED
+
+
+async def test_a_key_that_fails_ends_its_connection_and_no_other_is_touched() -> None:
+    """Neither the publisher nor who comes after it."""
+    hub: trio_tcp.Hub[str] = trio_tcp.Hub()
+
+    def key(_: Publication[str]) -> str:
+        raise KeyError("no key")
+
+    async with pair() as (here, _), pair() as (other, there):
+        with (
+            hub.attach(here, "a", when_full="keep_latest", key=key),
+            hub.attach(other, "a"),
+        ):
+            await fill(hub, 1)
+            await wait_all_tasks_blocked()
+            await fill(hub, 2)
+            assert await lines(there, 2) == numbered(1, 2)
+            assert here.close_reason is trio_tcp.CloseReason.HANDLER_FAILED
+            assert hub.statistics().subscribers == 1
+
+
 @pytest.mark.parametrize("how", ["here", "there", "close"])
 async def test_a_connection_that_ends_disturbs_nobody(how: str) -> None:
     """It is simply no subscriber any more."""

@@ -208,6 +208,27 @@ async def test_one_that_is_disconnected_gets_what_had_room_then_an_error() -> No
             await subscription.receive()
 
 
+async def test_a_key_that_fails_ends_its_subscription_and_touches_no_other() -> None:
+    """What came before is still there; then its subscriber gets the error."""
+    hub: trio_tcp.Hub[int] = trio_tcp.Hub()
+    with (
+        hub.subscribe(
+            "a", when_full="keep_latest", key=lambda p: 1 // p.message
+        ) as bad,
+        hub.subscribe("a") as other,
+    ):
+        for number in (1, 0, 2):
+            await hub.publish("a", number)
+        assert everything(other) == [1, 0, 2]
+        assert hub.statistics().subscribers == 1
+        item = await bad.receive()
+        assert isinstance(item, Publication)
+        assert item.message == 1
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                await bad.receive()
+
+
 async def test_publishers_wait_for_one_that_wants_all_and_keep_their_order() -> None:
     """While the others have had it long since."""
     hub: trio_tcp.Hub[int] = trio_tcp.Hub()

@@ -113,22 +113,30 @@ class Attachment:
         """Commit it, or keep it until there is room, as the policy says."""
         outgoing = self._outgoing
         if not (self._is_listening or (self._keeps_latest and outgoing.is_stuck)):
-            frame = self.format.encode(publication)
-            if frame is None:
-                return None
             try:
+                frame = self.format.encode(publication)
+                if frame is None:
+                    return None
                 # Gathered: it may be one of several that are published together.
                 if outgoing.commit(frame, gather=True):
                     outgoing.messages_sent += 1
                     return None
             except ConnectionFault:  # it has ended; its handler is about to notice
                 return None
+            except Exception as error:  # noqa: BLE001 - as `_commit`
+                self._fail(error)
+                return None
         return self._defer(publication)
 
     def _defer(self, publication: Publication[Any]) -> Place | None:
         if self._is_over or self._outgoing.closed:
             return None
-        if not self._line and self._backlog.put(publication):
+        try:
+            is_taken = not self._line and self._backlog.put(publication)
+        except Exception as error:  # noqa: BLE001 - the key is the user's function
+            self._fail(error)
+            return None
+        if is_taken:
             self._listen()
         elif self._may_wait:
             return self._line.join(publication)
@@ -149,7 +157,7 @@ class Attachment:
         if self._is_over or self._outgoing.closed:
             self._let_all_in()
             return
-        while self._backlog:
+        while self._backlog and not self._is_over:
             # Until there is room for it, a newer one may take its place.
             if not self._commit(self._backlog.first):
                 self._listen()
@@ -161,14 +169,22 @@ class Attachment:
     def _commit(self, item: Publication[Any] | Lagged) -> bool:
         if self._keeps_latest and self._outgoing.is_stuck:
             return False
-        frame = self.format.encode(item)
         try:
+            frame = self.format.encode(item)
             if frame is not None and not self._outgoing.commit(frame, gather=True):
                 return False
         except ConnectionFault:
             return True
+        except Exception as error:  # noqa: BLE001 - to render is a user's function
+            self._fail(error)
+            return True
         self._outgoing.messages_sent += frame is not None
         return True
+
+    def _fail(self, error: Exception) -> None:
+        """End the connection, whose handler's function has failed for it alone."""
+        self.end()
+        self._connection._ending.fail(error)  # noqa: SLF001 - as above
 
     def _let_all_in(self) -> None:
         while self._line:

@@ -108,7 +108,7 @@ class Hub(Generic[T]):
                 others anything. There is no ``"wait"`` with a backplane: publishers on
                 other machines cannot be made to.
             key: for ``"keep_latest"``: what of a publication says whose place it takes;
-                by default its topic.
+                by default its topic. What it raises ends the subscription.
             last: how many publications that are kept come first, of each topic.
             after: positions, by topic, of the last publications that it has had: what
                 came after them comes first, and `Lagged` where that is not all. With
@@ -184,7 +184,9 @@ class Hub(Generic[T]):
             render: makes the message of a publication, and perhaps one of a `Lagged`;
                 plain, and always the same function for all: what it makes is encoded
                 once for each codec. None sends nothing. By default the message is sent
-                as it is, and `Lagged` is not. It must not publish.
+                as it is, and `Lagged` is not. It must not publish. What it raises for
+                one that is being published, the publisher gets; otherwise the
+                connection is aborted, and that reported, as with a failed handler.
             capacity: as `subscribe`; beside what the connection itself has queued.
             when_full: as `subscribe`. ``"disconnect"`` breaks the connection, with
                 `SlowSubscriberError`.

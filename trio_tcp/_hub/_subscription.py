@@ -43,6 +43,7 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
         self._news: trio.Event | None = None  # while a task receives
         self._is_over = False
         self._is_closed = False
+        self._failure: Exception | None = None
         self.was_too_slow: bool = False
 
     # What the user calls
@@ -62,6 +63,7 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
             trio.EndOfChannel: the hub was closed, and nothing is left.
             SlowSubscriberError: this was too slow, with ``when_full="disconnect"``;
                 what had room comes first.
+            Exception: what its ``key`` has raised; likewise.
             trio.ClosedResourceError: this is closed.
             trio.BusyResourceError: another task is receiving.
 
@@ -105,9 +107,7 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
         if self._is_closed:
             raise trio.ClosedResourceError
         if not self._backlog:
-            if self.was_too_slow:
-                raise SlowSubscriberError
-            raise trio.EndOfChannel
+            raise self._failure or trio.EndOfChannel
         item = self._backlog.take()
         while self._line and self._backlog.put(self._line.first):
             self._line.let_in()
@@ -165,12 +165,19 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
         """Take it, leave it out, end, or make its publisher wait."""
         if self._is_over:
             return None
-        if not self._line and self._backlog.put(publication):
+        try:
+            is_taken = not self._line and self._backlog.put(publication)
+        except Exception as error:  # noqa: BLE001 - the key is the user's function
+            self._failure = error
+            self.end()
+            return None
+        if is_taken:
             self._wake()
         elif self._may_wait:
             return self._line.join(publication)
         else:
             self.was_too_slow = True
+            self._failure = SlowSubscriberError()
             self.end()
         return None
 
