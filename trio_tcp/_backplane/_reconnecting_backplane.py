@@ -29,6 +29,7 @@ from trio_tcp._backplane_events import (
 from trio_tcp._errors import ConnectError
 from trio_tcp._events import Observer, notify
 from trio_tcp._hub import Answer, Lagged, Position, Receiver, Sent
+from trio_tcp._kinds import check_codec, check_function, check_kind
 from trio_tcp._nursery import leaves, open_quiet_nursery
 from trio_tcp._reconnecting import Backoff, seeded
 from trio_tcp._validators import check_span
@@ -81,7 +82,10 @@ class ReconnectingBackplane(Generic[T]):
         backoff: Backoff,
         observer: Observer,
     ) -> None:
+        check_codec("codec", codec)
         check_span("timeout", timeout)
+        check_kind("backoff", backoff, Backoff)
+        check_function("observer", observer)
         self._open_link = open_link
         self._codec = codec
         self._name = name

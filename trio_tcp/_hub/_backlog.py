@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, final
 
 from trio_tcp._hub._publication import Lagged, Publication
+from trio_tcp._kinds import check_function
 from trio_tcp._validators import check_whole
 
 __all__ = ["Backlog", "Key", "WhenFull", "make_backlog"]
@@ -191,10 +192,13 @@ def make_backlog(when_full: WhenFull, capacity: int, key: Key | None) -> Backlog
 
     Raises:
         ValueError: there is no such policy; no room at all; or a key without need.
+        TypeError: the key is no function.
     """
     check_whole("capacity", capacity, 1)
-    if key is not None and when_full != "keep_latest":
-        raise ValueError(f"key means nothing with when_full={when_full!r}")
+    if key is not None:
+        check_function("key", key)
+        if when_full != "keep_latest":
+            raise ValueError(f"key means nothing with when_full={when_full!r}")
     match when_full:
         case "drop_oldest":
             return InOrder(capacity, "oldest")

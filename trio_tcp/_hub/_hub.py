@@ -21,6 +21,7 @@ from trio_tcp._hub._replica import Replica
 from trio_tcp._hub._statistics import HubStatistics
 from trio_tcp._hub._subscription import Subscription
 from trio_tcp._hub._topics import check_topic
+from trio_tcp._kinds import check_function, check_kind
 from trio_tcp._turns import Turns
 from trio_tcp._validators import check_whole
 
@@ -126,7 +127,7 @@ class Hub(Generic[T]):
                     if isinstance(item, trio_tcp.Publication):
                         print(item.topic, item.message)
         """
-        patterns = self._check(topics, last, when_full)
+        patterns = self._check(topics, last, after, when_full)
         subscription: Subscription[T] = Subscription(
             make_backlog(when_full, capacity, key),
             may_wait=when_full == "wait",
@@ -198,7 +199,9 @@ class Hub(Generic[T]):
             EncodeError: something of the history cannot be sent on it.
             Exception: as `subscribe`.
         """
-        patterns = self._check(topics, last, when_full)
+        check_kind("connection", connection, Connection)
+        check_function("render", render)
+        patterns = self._check(topics, last, after, when_full)
         backlog = make_backlog(when_full, capacity, key)
         first = self._recall(patterns, last, after)
         codec = connection._codec  # noqa: SLF001 - as `broadcast`
@@ -221,11 +224,18 @@ class Hub(Generic[T]):
         return attachment
 
     def _check(
-        self, topics: tuple[str, ...], last: int, when_full: WhenFull
+        self,
+        topics: tuple[str, ...],
+        last: int,
+        after: Mapping[str, Position],
+        when_full: WhenFull,
     ) -> tuple[str, ...]:
         if self._is_closed:
             raise HubClosedError
         check_whole("last", last, 0)
+        check_kind("after", after, Mapping)
+        for topic, position in after.items():
+            check_kind(f"after[{topic!r}]", position, Position)
         if self._replica is not None and when_full == "wait":
             raise ValueError(
                 "when_full='wait' is not possible with a backplane: publishers on "
