@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TypeAlias, final
@@ -89,6 +90,25 @@ async def test_a_publication_is_encoded_once_for_each_codec() -> None:
                 pass
             assert await lines(one_there, 5) == numbered(*range(5))
             assert codec.encoded == 5
+
+
+async def test_what_is_kept_does_not_grow_with_those_who_come_and_go() -> None:
+    """Though each of them has had it encoded for itself."""
+    hub: trio_tcp.Hub[str] = trio_tcp.Hub(history={"a": 1})
+    hub.publish_nowait("a", "kept")
+    renders: list[weakref.ref[object]] = []
+    async with pair() as (here, there):
+        for number in range(10):
+
+            def render(item: Publication[str] | Lagged, number: int = number) -> str:
+                assert isinstance(item, Publication)
+                return f"{number} {item.message}"
+
+            with hub.attach(here, "a", render=render, last=1):
+                assert await lines(there, 1) == [f"{number} kept"]
+            renders.append(weakref.ref(render))
+            del render
+    assert sum(each() is not None for each in renders) <= 1
 
 
 async def test_what_cannot_be_encoded_is_published_to_nobody() -> None:

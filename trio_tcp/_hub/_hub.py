@@ -180,7 +180,8 @@ class Hub(Generic[T]):
         than 64 KiB are queued there. After that ``capacity`` and ``when_full`` hold.
 
         Args:
-            connection: its messages are what ``render`` makes.
+            connection: its messages are what ``render`` makes. One that switches its
+                codec is to be attached anew: these are encoded with the one before.
             topics: as `subscribe`.
             render: makes the message of a publication, and perhaps one of a `Lagged`;
                 plain, and always the same function for all: what it makes is encoded
