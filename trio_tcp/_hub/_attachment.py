@@ -15,7 +15,7 @@ from trio_tcp._connection import Connection
 from trio_tcp._errors import ConnectionFault, SlowSubscriberError
 from trio_tcp._hub._backlog import Backlog
 from trio_tcp._hub._format import Format
-from trio_tcp._hub._line import Line, Place
+from trio_tcp._hub._line import Line
 from trio_tcp._hub._publication import Lagged, Publication
 
 __all__ = ["Attachment"]
@@ -109,42 +109,43 @@ class Attachment:
         """Whether it is full, and leaves nothing out."""
         return self._may_wait and (bool(self._line) or self._backlog.is_full)
 
-    def offer(self, publication: Publication[Any], /) -> Place | None:
+    def offer(self, publication: Publication[Any], /) -> bool:
         """Commit it, or keep it until there is room, as the policy says."""
         outgoing = self._outgoing
         if not (self._is_listening or (self._keeps_latest and outgoing.is_stuck)):
             try:
                 frame = self.format.encode(publication)
                 if frame is None:
-                    return None
+                    return True
                 # Gathered: it may be one of several that are published together.
                 if outgoing.commit(frame, gather=True):
                     outgoing.messages_sent += 1
-                    return None
+                    return True
             except ConnectionFault:  # it has ended; its handler is about to notice
-                return None
+                return True
             except Exception as error:  # noqa: BLE001 - as `_commit`
                 self._fail(error)
-                return None
+                return True
         return self._defer(publication)
 
-    def _defer(self, publication: Publication[Any]) -> Place | None:
+    def _defer(self, publication: Publication[Any]) -> bool:
         if self._is_over or self._outgoing.closed:
-            return None
+            return True
         try:
             is_taken = not self._line and self._backlog.put(publication)
         except Exception as error:  # noqa: BLE001 - the key is the user's function
             self._fail(error)
-            return None
+            return True
         if is_taken:
             self._listen()
         elif self._may_wait:
-            return self._line.join(publication)
+            self._line.join(publication)
+            return False
         else:
             self.was_too_slow = True
             self.end()
             self._connection._ending.evict(SlowSubscriberError())  # noqa: SLF001 - as above
-        return None
+        return True
 
     def _listen(self) -> None:
         if not self._is_listening:
@@ -185,6 +186,10 @@ class Attachment:
         """End the connection, whose handler's function has failed for it alone."""
         self.end()
         self._connection._ending.fail(error)  # noqa: SLF001 - as above
+
+    async def wait_to_take(self, publication: Publication[Any], /) -> None:
+        """Wait for room, in the line; nobody waits after the end."""
+        await self._line.wait(publication)
 
     def _let_all_in(self) -> None:
         while self._line:

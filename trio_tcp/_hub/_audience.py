@@ -7,7 +7,6 @@ from re import Pattern
 from typing import Any, Final, Protocol, final
 
 from trio_tcp._hub._format import Format
-from trio_tcp._hub._line import Place
 from trio_tcp._hub._publication import Lagged, Publication
 from trio_tcp._hub._topics import check_pattern, is_pattern, matcher
 
@@ -28,14 +27,23 @@ class Subscriber(Protocol):
     @property
     def format(self) -> Format | None: ...
 
-    def offer(self, publication: Publication[Any], /) -> Place | None:
+    def offer(self, publication: Publication[Any], /) -> bool:
         """Take a publication, or leave it out.
 
         Args:
             publication: was encoded before, as `format` does it.
 
         Returns:
-            If the publisher is to wait: its place in the line.
+            False if the publisher is to wait, with `wait_to_take`: it has a place in
+            the line.
+        """
+        ...
+
+    async def wait_to_take(self, publication: Publication[Any], /) -> None:
+        """Wait until what was offered is taken; returns after the end, too.
+
+        Cancellation:
+            It is not taken.
         """
         ...
 

@@ -15,13 +15,13 @@ from trio_tcp._hub._backlog import Key, WhenFull, make_backlog
 from trio_tcp._hub._backplane import Backplane
 from trio_tcp._hub._format import Formats, Render, message_of
 from trio_tcp._hub._history import Histories
-from trio_tcp._hub._line import Place
 from trio_tcp._hub._publication import Lagged, Position, Publication
 from trio_tcp._hub._replica import Replica
 from trio_tcp._hub._statistics import HubStatistics
 from trio_tcp._hub._subscription import Subscription
 from trio_tcp._hub._topics import check_topic
 from trio_tcp._kinds import check_function, check_kind
+from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._turns import Turns
 from trio_tcp._validators import check_whole
 
@@ -316,17 +316,15 @@ class Hub(Generic[T]):
             return publication
         publication = self._histories.make(topic, message)
         subscribers, with_tasks = self._audience.encode(publication)
-        places = self._offer(publication, subscribers)
+        waiting = self._offer(publication, subscribers)
         if with_tasks:
             await self._turns.give_way()  # a task makes room by running
         else:
             await self._turns.took(len(subscribers))
-        try:
-            for place in places:
-                await place.let_in.wait()
-        finally:
-            for place in places:
-                place.leave()
+        if waiting:
+            async with open_quiet_nursery() as nursery:
+                for subscriber in waiting:
+                    nursery.start_soon(subscriber.wait_to_take, publication)
         return publication
 
     def publish_nowait(self, topic: str, message: T) -> Publication[T]:
@@ -366,12 +364,15 @@ class Hub(Generic[T]):
 
     def _offer(
         self, publication: Publication[T], subscribers: Iterable[Subscriber]
-    ) -> list[Place]:
-        """Offer it to all of them; return where the publisher is to wait."""
+    ) -> list[Subscriber]:
+        """Offer it to all of them; return who makes the publisher wait."""
         self._published += 1
         self._histories.keep(publication)
-        offers = [subscriber.offer(publication) for subscriber in subscribers]
-        return [place for place in offers if place is not None]
+        return [
+            subscriber
+            for subscriber in subscribers
+            if not subscriber.offer(publication)
+        ]
 
     # The whole -----------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import trio
 
 from trio_tcp._errors import SlowSubscriberError
 from trio_tcp._hub._backlog import Backlog
-from trio_tcp._hub._line import Line, Place
+from trio_tcp._hub._line import Line
 from trio_tcp._hub._publication import Lagged, Publication
 
 __all__ = ["Subscription"]
@@ -161,25 +161,30 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
         """Whether it is full, and leaves nothing out."""
         return self._may_wait and (bool(self._line) or self._backlog.is_full)
 
-    def offer(self, publication: Publication[Any], /) -> Place | None:
+    def offer(self, publication: Publication[Any], /) -> bool:
         """Take it, leave it out, end, or make its publisher wait."""
         if self._is_over:
-            return None
+            return True
         try:
             is_taken = not self._line and self._backlog.put(publication)
         except Exception as error:  # noqa: BLE001 - the key is the user's function
             self._failure = error
             self.end()
-            return None
+            return True
         if is_taken:
             self._wake()
         elif self._may_wait:
-            return self._line.join(publication)
+            self._line.join(publication)
+            return False
         else:
             self.was_too_slow = True
             self._failure = SlowSubscriberError()
             self.end()
-        return None
+        return True
+
+    async def wait_to_take(self, publication: Publication[Any], /) -> None:
+        """Wait for room, in the line; nobody waits after the end."""
+        await self._line.wait(publication)
 
     def end(self) -> None:
         """Take nothing any more; what is there can still be received."""
