@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import math
 import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -18,6 +19,7 @@ from trio_tcp import codecs, testing
 Opened: TypeAlias = AbstractAsyncContextManager[object]
 
 LINES = codecs.Lines()
+REDIS = "redis://localhost"
 
 # For those who have no types checked.
 toolkit: Any = trio_tcp
@@ -307,6 +309,38 @@ async def answer(request: str) -> str:
         (lambda: toolkit.Hub(history=100), "history must be of type Mapping, not 100"),
         (lambda: toolkit.Hub().subscribe(3), "topic must be of type str, not 3"),
         (
+            lambda: toolkit.Hub().subscribe("a", after="1f-2"),
+            "after must be of type Mapping, not '1f-2'",
+        ),
+        (
+            lambda: toolkit.Hub().subscribe("a", after={"a": "1f-2"}),
+            "after['a'] must be of type Position, not '1f-2'",
+        ),
+        (
+            lambda: toolkit.Hub().subscribe("a", when_full="keep_latest", key="id"),
+            "key must be a function, not 'id'",
+        ),
+        (
+            lambda: toolkit.Hub().attach(3, "a"),
+            "connection must be of type Connection, not 3",
+        ),
+        (
+            lambda: toolkit.RedisBackplane(3, codec=LINES),
+            "url must be of type str, not 3",
+        ),
+        (
+            lambda: toolkit.RedisBackplane(REDIS, codec=codecs.Lines),
+            "codec must be a codec, not the class of one: Lines(...)",
+        ),
+        (
+            lambda: toolkit.RedisBackplane(REDIS, codec=LINES, backoff=3),
+            "backoff must be of type Backoff, not 3",
+        ),
+        (
+            lambda: toolkit.RedisBackplane(REDIS, codec=LINES, observer="log"),
+            "observer must be a function, not 'log'",
+        ),
+        (
             lambda: toolkit.Tls("cert.pem"),
             "context must be of type SSLContext, not 'cert.pem'",
         ),
@@ -365,6 +399,10 @@ def test_what_is_not_of_its_type_is_refused_by_name(
         (
             lambda: toolkit.Hub().subscribe("room", last=-1),
             "last must be a whole number, 0 or more, not -1",
+        ),
+        (
+            lambda: toolkit.RedisBackplane(REDIS, codec=LINES, expire=math.inf),
+            "expire must be a number of seconds, above zero and finite, not inf",
         ),
     ],
 )

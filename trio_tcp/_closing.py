@@ -282,6 +282,11 @@ class Ending:
         self._outgoing.abort()
         self._incoming.evict()
 
+    def fail(self, error: Exception) -> None:
+        """Abort: what the handler has left here to be called has failed."""
+        self._journal.end(CloseReason.HANDLER_FAILED, error)
+        self.abort()
+
     def begin_life(self, handler: trio.CancelScope | None = None) -> None:
         """Start the clock of the connection's lifetime; at its end, cancel."""
         self.handler = handler

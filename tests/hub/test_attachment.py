@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TypeAlias, final
@@ -89,6 +90,25 @@ async def test_a_publication_is_encoded_once_for_each_codec() -> None:
                 pass
             assert await lines(one_there, 5) == numbered(*range(5))
             assert codec.encoded == 5
+
+
+async def test_what_is_kept_does_not_grow_with_those_who_come_and_go() -> None:
+    """Though each of them has had it encoded for itself."""
+    hub: trio_tcp.Hub[str] = trio_tcp.Hub(history={"a": 1})
+    hub.publish_nowait("a", "kept")
+    renders: list[weakref.ref[object]] = []
+    async with pair() as (here, there):
+        for number in range(10):
+
+            def render(item: Publication[str] | Lagged, number: int = number) -> str:
+                assert isinstance(item, Publication)
+                return f"{number} {item.message}"
+
+            with hub.attach(here, "a", render=render, last=1):
+                assert await lines(there, 1) == [f"{number} kept"]
+            renders.append(weakref.ref(render))
+            del render
+    assert sum(each() is not None for each in renders) <= 1
 
 
 async def test_what_cannot_be_encoded_is_published_to_nobody() -> None:
@@ -227,6 +247,22 @@ async def test_a_slow_peer_gets_the_latest_of_each_key() -> None:
             assert await lines(there, 2) == ["a 99", "b 99"]
 
 
+async def test_a_slow_peer_that_takes_some_still_gets_the_latest_of_the_rest() -> None:
+    """There was room for one of those that waited, and not for the other."""
+    hub: trio_tcp.Hub[str] = trio_tcp.Hub()
+    async with pair() as (here, there):
+        with hub.attach(here, "*", when_full="keep_latest"):
+            await fill(hub, 0)
+            await wait_all_tasks_blocked()
+            await hub.publish("b", numbered(1)[0])
+            await hub.publish("c", "c old")
+            assert heads(await lines(there, 1)) == ["0000"]
+            await wait_all_tasks_blocked()
+            await hub.publish("c", "c new")
+            assert heads(await lines(there, 1)) == ["0001"]
+            assert await lines(there, 1) == ["c new"]
+
+
 async def test_a_slow_peer_is_disconnected_where_that_was_asked_for() -> None:
     """Its handler sees why."""
     hub: trio_tcp.Hub[str] = trio_tcp.Hub()
@@ -269,6 +305,61 @@ async def test_publishers_go_on_when_a_slow_peer_is_gone(how: str) -> None:
                     here.abort()
                 else:
                     there.abort()
+
+
+def only_the_message(item: Publication[str] | Lagged) -> str:
+    """Render, by somebody who has forgotten that something may be missing."""
+    assert isinstance(item, Publication)
+    return item.message
+
+
+async def test_what_rendering_raises_for_what_is_missing_is_the_handlers_fault() -> (
+    None
+):
+    """No publisher is there to get it, and the peer has done nothing wrong."""
+    hub: trio_tcp.Hub[str] = trio_tcp.Hub()
+    events: list[trio_tcp.Event] = []
+
+    async def handler(connection: Text) -> None:
+        with hub.attach(connection, "a", capacity=2, render=only_the_message):
+            async for _ in connection:
+                pass
+
+    async with (
+        testing.serve_in_memory(handler, LINES, observer=events.append) as served,
+        served.connect() as client,
+    ):
+        await wait_all_tasks_blocked()
+        await fill(hub, *range(20))
+        with trio.fail_after(5), pytest.raises(trio_tcp.ConnectionBroken):
+            while True:
+                await client.receive()
+        await wait_all_tasks_blocked()
+        assert hub.statistics().subscribers == 0
+    [failed] = [it for it in events if isinstance(it, trio_tcp.HandlerFailed)]
+    assert isinstance(failed.error, AssertionError)
+    [ended] = [it for it in events if isinstance(it, trio_tcp.ConnectionEnded)]
+    assert ended.reason is trio_tcp.CloseReason.HANDLER_FAILED
+
+
+async def test_a_key_that_fails_ends_its_connection_and_no_other_is_touched() -> None:
+    """Neither the publisher nor who comes after it."""
+    hub: trio_tcp.Hub[str] = trio_tcp.Hub()
+
+    def key(_: Publication[str]) -> str:
+        raise KeyError("no key")
+
+    async with pair() as (here, _), pair() as (other, there):
+        with (
+            hub.attach(here, "a", when_full="keep_latest", key=key),
+            hub.attach(other, "a"),
+        ):
+            await fill(hub, 1)
+            await wait_all_tasks_blocked()
+            await fill(hub, 2)
+            assert await lines(there, 2) == numbered(1, 2)
+            assert here.close_reason is trio_tcp.CloseReason.HANDLER_FAILED
+            assert hub.statistics().subscribers == 1
 
 
 @pytest.mark.parametrize("how", ["here", "there", "close"])

@@ -158,6 +158,36 @@ async def test_a_connection_begins_with_what_is_kept_elsewhere(
             assert await peer.receive() == "missed None"
 
 
+async def test_what_rendering_raises_ends_its_connection_and_not_the_backplane(
+    autojump_clock: MockClock,
+) -> None:
+    """For what comes from elsewhere, and for what says that something is missing."""
+
+    def render(item: Publication[str] | Lagged) -> str:
+        assert isinstance(item, Publication)
+        return str(int(item.message))
+
+    async with (
+        joined() as both,
+        testing.connection_pair(LINES) as (one, _),
+        testing.connection_pair(LINES) as (two, _),
+    ):
+        subscription = both.there.subscribe("room.a")
+        both.there.attach(one, "room.a", render=render)
+        await both.settle()
+        await both.here.publish("room.a", "no number")
+        await both.settle()
+        assert one.close_reason is trio_tcp.CloseReason.HANDLER_FAILED
+        both.there.attach(two, "room.a", render=render)
+        both.broker.forget()
+        await both.settle()
+        assert two.close_reason is trio_tcp.CloseReason.HANDLER_FAILED
+        await both.here.publish("room.a", "1")
+        await both.settle()
+        assert everything(subscription) == ["no number", Lagged(None), "1"]
+        assert both.there.statistics().subscribers == 1
+
+
 async def test_alone_a_hub_delivers_to_its_own(autojump_clock: MockClock) -> None:
     """With no position; and the publisher learns that others do not get it."""
     async with joined() as both:
@@ -219,6 +249,20 @@ async def test_after_an_interruption_what_was_missed_is_delivered(
         await both.settle()
         assert everything(kept) == ["one", "two"]
         assert everything(other) == ["one", Lagged(None), "two"]
+
+
+async def test_a_hub_can_be_subscribed_to_at_any_moment_of_an_interruption(
+    autojump_clock: MockClock,
+) -> None:
+    """Also while the connection is being closed: what is missed is announced."""
+    async with joined() as both:
+        for passes in range(20):
+            both.broker.break_links()
+            for _ in range(passes):
+                await trio.lowlevel.checkpoint()
+            with both.here.subscribe("room.a", last=1) as subscription:
+                assert await subscription.receive() == Lagged(None)
+            await both.settle()
 
 
 async def test_a_memory_that_is_lost_is_announced_to_all(

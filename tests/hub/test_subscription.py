@@ -98,6 +98,28 @@ async def test_only_one_task_receives_at_a_time() -> None:
             await wait_all_tasks_blocked()
 
 
+async def test_what_a_task_is_woken_for_is_not_taken_by_another() -> None:
+    """Which would leave the first with an end that is none."""
+    hub: trio_tcp.Hub[int] = trio_tcp.Hub()
+    with hub.subscribe("a") as subscription:
+        got: list[Publication[int] | Lagged] = []
+
+        async def receive() -> None:
+            got.append(await subscription.receive())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(receive)
+            await wait_all_tasks_blocked()
+            published = hub.publish_nowait("a", 1)
+            with pytest.raises(trio.BusyResourceError):
+                subscription.receive_nowait()
+            with pytest.raises(trio.BusyResourceError):
+                await subscription.receive()
+        assert got == [published]
+        with pytest.raises(trio.WouldBlock):
+            subscription.receive_nowait()
+
+
 async def test_receive_is_a_checkpoint_and_loses_nothing_when_cancelled() -> None:
     """Whether something is there or not."""
     hub: trio_tcp.Hub[int] = trio_tcp.Hub()
@@ -186,6 +208,27 @@ async def test_one_that_is_disconnected_gets_what_had_room_then_an_error() -> No
             await subscription.receive()
 
 
+async def test_a_key_that_fails_ends_its_subscription_and_touches_no_other() -> None:
+    """What came before is still there; then its subscriber gets the error."""
+    hub: trio_tcp.Hub[int] = trio_tcp.Hub()
+    with (
+        hub.subscribe(
+            "a", when_full="keep_latest", key=lambda p: 1 // p.message
+        ) as bad,
+        hub.subscribe("a") as other,
+    ):
+        for number in (1, 0, 2):
+            await hub.publish("a", number)
+        assert everything(other) == [1, 0, 2]
+        assert hub.statistics().subscribers == 1
+        item = await bad.receive()
+        assert isinstance(item, Publication)
+        assert item.message == 1
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                await bad.receive()
+
+
 async def test_publishers_wait_for_one_that_wants_all_and_keep_their_order() -> None:
     """While the others have had it long since."""
     hub: trio_tcp.Hub[int] = trio_tcp.Hub()
@@ -214,6 +257,23 @@ async def test_publishers_wait_for_one_that_wants_all_and_keep_their_order() -> 
                 assert item.message == number
                 await wait_all_tasks_blocked()
                 assert done == list(range(min(number + 2, 4)))
+
+
+async def test_publishers_that_come_at_once_are_waited_for_in_their_order() -> None:
+    """Whichever of their tasks runs first afterwards."""
+    hub: trio_tcp.Hub[int] = trio_tcp.Hub(history={"a": 1})
+    with hub.subscribe("a", when_full="wait", capacity=1) as patient:
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(hub.publish, "a", number)
+            await wait_all_tasks_blocked()
+            sequence: list[int] = []
+            while len(sequence) < 20:
+                item = await patient.receive()
+                assert isinstance(item, Publication)
+                assert item.position is not None
+                sequence.append(item.position.sequence)
+    assert sequence == list(range(1, 21))
 
 
 async def test_a_publisher_that_is_cancelled_has_published_to_who_had_room() -> None:

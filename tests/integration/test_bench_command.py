@@ -313,6 +313,20 @@ async def test_a_server_that_resets_its_connections_is_counted(
     assert (found["replies"], found["unanswered"]) == (19, 1)
 
 
+async def test_a_report_is_shown_also_if_it_cannot_be_written(
+    port: int, tmp_path: Path
+) -> None:
+    """It may have taken long."""
+    nowhere = tmp_path / "nowhere" / "figures.json"
+    ended = await run(
+        *(f"{LOOPBACK}:{port}", *HELLO, "-n", 100, "-c", 2, "--json", nowhere),
+        code=1,
+        stderr=None,
+    )
+    assert b"99.9 %" in ended.stdout
+    assert b"figures.json" in ended.stderr
+
+
 async def test_the_report_and_the_picture(port: int, tmp_path: Path) -> None:
     """What people get: without colours where it is no terminal."""
     picture, figures = tmp_path / "picture.svg", tmp_path / "figures.json"

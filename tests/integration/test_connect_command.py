@@ -130,6 +130,33 @@ async def test_whoever_reads_only_the_first_lines_ends_it(port: int) -> None:
         await process.stderr.aclose()
 
 
+async def test_what_it_says_is_never_output_also_if_nobody_is_to_hear_it(
+    port: int,
+) -> None:
+    """As where a service is started with standard error closed."""
+    script = 'exec "$@" 2>&-'
+    command = ["sh", "-c", script, "sh", *trio_tcp_command("connect", f":{port}")]
+    done = await trio.run_process(command, stdin=b"hi\n", capture_stdout=True)
+    assert done.stdout == b"hi\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+async def test_without_standard_input_or_output_it_says_so(
+    closed: str, port: int
+) -> None:
+    """It takes no other descriptor for them."""
+    command = [
+        "sh",
+        "-c",
+        f'exec "$@" {closed}',
+        "sh",
+        *trio_tcp_command("connect", f":{port}"),
+    ]
+    done = await trio.run_process(command, capture_stderr=True, check=False)
+    assert done.returncode == 2
+    assert b"Standard input or output is closed" in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_it_and_says_so(number: signal.Signals, port: int) -> None:
     """With the exit code that a shell has for it."""

@@ -372,6 +372,31 @@ async def test_names_that_mean_something_to_redis_mean_nothing(redis: Redis) -> 
         assert await receive(at_there, 3) == ["yes", "yes, too", "end"]
 
 
+async def test_what_somebody_else_has_put_there_is_left_alone(redis: Redis) -> None:
+    """Names that are no text in UTF-8, and messages that are no publications."""
+    async with two_nodes(redis) as (here, there):
+        everything = await listening(there, "room.*")
+        await publish(here, "room.a", "one")
+        stream = await trio.open_tcp_stream(LOOPBACK, redis.port)
+        async with stream:
+            await stream.send_all(
+                b"PUBLISH trio_tcp:topic:room.\xff hello\r\n"
+                b"PUBLISH trio_tcp:topic:room.a hello\r\n"
+                b"ZADD trio_tcp:topics 9 room.\xff\r\n"
+            )
+            answer = b""
+            while answer.count(b"\r\n") < 3:
+                answer += await stream.receive_some()
+        with there.hub.subscribe("room.*", last=1) as late:
+            assert await receive(late, 1) == ["one"]
+        there.relay.cut()
+        await there.lost()
+        there.relay.mend()
+        await there.connected(2)
+        await publish(here, "room.a", "two")
+        assert await receive(everything, 2) == ["one", "two"]
+
+
 async def test_one_that_is_not_let_in_tries_on(redis: Redis) -> None:
     """And says why."""
     await redis.command("CONFIG", "SET", "requirepass", "secret")

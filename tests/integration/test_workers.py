@@ -431,6 +431,26 @@ async def test_when_new_code_does_not_start_the_old_goes_on(tmp_path: Path) -> N
         await wait_for_version(service, "the second")
 
 
+async def test_when_new_code_starts_and_dies_again_and_again_the_old_goes_on(
+    tmp_path: Path,
+) -> None:
+    """It has not taken over so far: another of the new workers is not ready."""
+    one_hangs = """
+if '"slot": 1' in os.environ.get("TRIO_TCP_WORKER", ""):
+    time.sleep(1000)
+"""
+    async with supervised(tmp_path, healthy=3600) as service:
+        pids = await pids_of(service, 2)
+        service.write(SERVICE + one_hangs)
+        service.send_signal(signal.SIGHUP)
+        for _ in range(3):
+            ready = await service.wait("WorkerReady", generation=2, slot=0)
+            os.kill(ready["pid"], signal.SIGKILL)
+        failed = await service.wait("ReloadFailed")
+        assert failed["reason"] == "worker 0 ended, killed by SIGKILL, 3 times in a row"
+        assert await pids_of(service, 2) == pids
+
+
 async def test_a_sighup_during_a_reload_is_another_reload_after_it(
     tmp_path: Path,
 ) -> None:

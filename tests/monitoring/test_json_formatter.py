@@ -361,6 +361,16 @@ def test_no_record_makes_it_fail_or_write_two_lines(
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", line["time"])
 
 
+@pytest.mark.parametrize("created", [math.nan, math.inf, 1e20, "today"])
+def test_a_time_that_is_none_is_shown_as_it_is(created: object) -> None:
+    """A record may come from elsewhere."""
+    made = record("hello")
+    vars(made)["created"] = created
+    line = written(made)
+    assert line["message"] == "hello"
+    assert str(line["time"]) == str(created)
+
+
 def test_it_can_be_named_in_a_configuration() -> None:
     configurator = logging.config.DictConfigurator(
         {"json": {"()": "trio_tcp.monitoring.JsonFormatter"}}

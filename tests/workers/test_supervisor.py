@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import signal
+from typing import Any
 
 import pytest
 import trio
@@ -17,6 +18,26 @@ async def test_listeners_are_closed_also_when_an_argument_makes_no_sense() -> No
     [listener] = await trio_tcp.open_tcp_listeners(0, host="127.0.0.1")
     with pytest.raises(ValueError, match="1 or more, not 0"):
         await trio_tcp.serve_with_workers("service:serve", [listener], workers=0)
+    assert listener.socket.fileno() < 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    [
+        ("serve", len, TypeError, "serve must be of type str, not <built-in"),
+        ("grace", -1, ValueError, "grace must be a number of seconds, zero or more"),
+        ("grace", math.nan, ValueError, "grace must be a number of seconds"),
+        ("supervision", 30, TypeError, "supervision must be of type Supervision"),
+        ("observer", "log", TypeError, "observer must be a function, not 'log'"),
+    ],
+)
+async def test_what_would_fail_in_the_workers_is_refused_before_they_start(
+    name: str, value: object, error: type[Exception], message: str
+) -> None:
+    [listener] = await trio_tcp.open_tcp_listeners(0, host="127.0.0.1")
+    arguments: dict[str, Any] = {"serve": "service:serve", "workers": 1, name: value}
+    with trio.fail_after(5), pytest.raises(error, match=f"^{message}"):
+        await trio_tcp.serve_with_workers(listeners=[listener], **arguments)
     assert listener.socket.fileno() < 0
 
 

@@ -11,7 +11,13 @@ import trio
 
 from trio_tcp._backplane._delivering import Delivering
 from trio_tcp._backplane._feed import Feed
-from trio_tcp._backplane._link import LinkLost, LinkRefused, Numbered, OpenLink
+from trio_tcp._backplane._link import (
+    Link,
+    LinkLost,
+    LinkRefused,
+    Numbered,
+    OpenLink,
+)
 from trio_tcp._backplane._linked import Linked
 from trio_tcp._backplane._statistics import BackplaneStatistics, Counters
 from trio_tcp._backplane._unanswered import Pending
@@ -23,6 +29,7 @@ from trio_tcp._backplane_events import (
 from trio_tcp._errors import ConnectError
 from trio_tcp._events import Observer, notify
 from trio_tcp._hub import Answer, Lagged, Position, Receiver, Sent
+from trio_tcp._kinds import check_codec, check_function, check_kind
 from trio_tcp._nursery import leaves, open_quiet_nursery
 from trio_tcp._reconnecting import Backoff, seeded
 from trio_tcp._validators import check_span
@@ -75,7 +82,10 @@ class ReconnectingBackplane(Generic[T]):
         backoff: Backoff,
         observer: Observer,
     ) -> None:
+        check_codec("codec", codec)
         check_span("timeout", timeout)
+        check_kind("backoff", backoff, Backoff)
+        check_function("observer", observer)
         self._open_link = open_link
         self._codec = codec
         self._name = name
@@ -234,17 +244,23 @@ class ReconnectingBackplane(Generic[T]):
         self._linked_at = None
         try:
             async with self._open_link() as link, trio.open_nursery() as nursery:
-                linked = Linked(link, nursery, self._delivering, self._timeout)
-                self._linked = linked
-                self._on_linked(has_forgotten=await linked.begin())
+                await self._stay_in(nursery, link)
         except* trio.TooSlowError:
             failure = LinkLost(f"no answer within {self._timeout:g} s")
         except* (LinkLost, LinkRefused) as group:
             failure = next(leaves(group))
-        finally:
-            self._linked = None
         assert isinstance(failure, Exception)
         return failure
+
+    async def _stay_in(self, nursery: trio.Nursery, link: Link) -> None:
+        """Use a link as long as the nursery takes tasks, until one of them fails."""
+        linked = Linked(link, nursery, self._delivering, self._timeout)
+        self._linked = linked
+        try:
+            self._on_linked(has_forgotten=await linked.begin())
+            await trio.sleep_forever()
+        finally:
+            self._linked = None
 
     def _on_linked(self, *, has_forgotten: bool) -> None:
         self._linked_at = trio.current_time()

@@ -113,31 +113,38 @@ class Attachment:
         """Commit it, or keep it until there is room, as the policy says."""
         outgoing = self._outgoing
         if not (self._is_listening or (self._keeps_latest and outgoing.is_stuck)):
-            frame = self.format.encode(publication)
-            if frame is None:
-                return True
             try:
+                frame = self.format.encode(publication)
+                if frame is None:
+                    return True
                 # Gathered: it may be one of several that are published together.
                 if outgoing.commit(frame, gather=True):
                     outgoing.messages_sent += 1
                     return True
             except ConnectionFault:  # it has ended; its handler is about to notice
                 return True
+            except Exception as error:  # noqa: BLE001 - as `_commit`
+                self._fail(error)
+                return True
         return self._defer(publication)
 
     def _defer(self, publication: Publication[Any]) -> bool:
-        if self._line:
-            return False
-        if self._outgoing.closed:
+        if self._is_over or self._outgoing.closed:
             return True
-        if not self._backlog.put(publication):
-            if self._may_wait:
-                return False
+        try:
+            is_taken = not self._line and self._backlog.put(publication)
+        except Exception as error:  # noqa: BLE001 - the key is the user's function
+            self._fail(error)
+            return True
+        if is_taken:
+            self._listen()
+        elif self._may_wait:
+            self._line.join(publication)
+            return False
+        else:
             self.was_too_slow = True
             self.end()
             self._connection._ending.evict(SlowSubscriberError())  # noqa: SLF001 - as above
-            return True
-        self._listen()
         return True
 
     def _listen(self) -> None:
@@ -151,31 +158,37 @@ class Attachment:
         if self._is_over or self._outgoing.closed:
             self._let_all_in()
             return
-        while self._backlog:
-            item = self._backlog.take()
-            if not self._commit(item):
-                self._backlog.put_back([item])
+        while self._backlog and not self._is_over:
+            # Until there is room for it, a newer one may take its place.
+            if not self._commit(self._backlog.first):
                 self._listen()
                 break
+            self._backlog.take()
             while self._line and self._backlog.put(self._line.first):
                 self._line.let_in()
 
     def _commit(self, item: Publication[Any] | Lagged) -> bool:
         if self._keeps_latest and self._outgoing.is_stuck:
             return False
-        frame = self.format.encode(item)
         try:
+            frame = self.format.encode(item)
             if frame is not None and not self._outgoing.commit(frame, gather=True):
                 return False
         except ConnectionFault:
             return True
+        except Exception as error:  # noqa: BLE001 - to render is a user's function
+            self._fail(error)
+            return True
         self._outgoing.messages_sent += frame is not None
         return True
 
+    def _fail(self, error: Exception) -> None:
+        """End the connection, whose handler's function has failed for it alone."""
+        self.end()
+        self._connection._ending.fail(error)  # noqa: SLF001 - as above
+
     async def wait_to_take(self, publication: Publication[Any], /) -> None:
-        """Wait for room; nobody waits after the end."""
-        if self._is_over or self.offer(publication):
-            return
+        """Wait for room, in the line; nobody waits after the end."""
         await self._line.wait(publication)
 
     def _let_all_in(self) -> None:

@@ -34,12 +34,17 @@ class Subscriber(Protocol):
             publication: was encoded before, as `format` does it.
 
         Returns:
-            False if the publisher is to wait.
+            False if the publisher is to wait, with `wait_to_take`: it has a place in
+            the line.
         """
         ...
 
     async def wait_to_take(self, publication: Publication[Any], /) -> None:
-        """Take a publication when there is room; returns at once after the end."""
+        """Wait until what was offered is taken; returns after the end, too.
+
+        Cancellation:
+            It is not taken.
+        """
         ...
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, final
 
 from trio_tcp._hub._publication import Lagged, Publication
+from trio_tcp._kinds import check_function
 from trio_tcp._validators import check_whole
 
 __all__ = ["Backlog", "Key", "WhenFull", "make_backlog"]
@@ -32,6 +33,11 @@ class Backlog(Protocol[T]):
 
     def put(self, publication: Publication[T], /) -> bool:
         """Take one; False if there is no room, and nothing may be left out."""
+        ...
+
+    @property
+    def first(self) -> Publication[T] | Lagged:
+        """What `take` has to return."""
         ...
 
     def take(self) -> Publication[T] | Lagged:
@@ -107,6 +113,10 @@ class InOrder(Generic[T]):
     def put_lagged(self, lagged: Lagged, /) -> None:
         _add(self._items, lagged)
 
+    @property
+    def first(self) -> Publication[T] | Lagged:
+        return self._items[0]
+
     def take(self) -> Publication[T] | Lagged:
         item = self._items.popleft()
         if not isinstance(item, Lagged):
@@ -147,6 +157,10 @@ class LatestByKey(Generic[T]):
         self._latest[key] = publication
         return True
 
+    @property
+    def first(self) -> Publication[T] | Lagged:
+        return self._first[0] if self._first else next(iter(self._latest.values()))
+
     def take(self) -> Publication[T] | Lagged:
         if self._first:
             return self._first.popleft()
@@ -178,10 +192,13 @@ def make_backlog(when_full: WhenFull, capacity: int, key: Key | None) -> Backlog
 
     Raises:
         ValueError: there is no such policy; no room at all; or a key without need.
+        TypeError: the key is no function.
     """
     check_whole("capacity", capacity, 1)
-    if key is not None and when_full != "keep_latest":
-        raise ValueError(f"key means nothing with when_full={when_full!r}")
+    if key is not None:
+        check_function("key", key)
+        if when_full != "keep_latest":
+            raise ValueError(f"key means nothing with when_full={when_full!r}")
     match when_full:
         case "drop_oldest":
             return InOrder(capacity, "oldest")

@@ -56,12 +56,20 @@ class Format:
             frame = frames[self]
         else:
             frame = frames[self] = self._encode(item)
+            _forget_unused(frames)
         self._publication, self._frame = item, frame
         return frame
 
     def _encode(self, item: Publication[Any] | Lagged) -> bytes | None:
         message = self._render(item)
         return None if message is None else self._codec.encode(message)
+
+
+def _forget_unused(frames: dict[object, bytes | None]) -> None:
+    """Keep no frames of formats that are gone: a history can be kept for ever."""
+    unused = [key for key in frames if isinstance(key, Format) and not key.users]
+    for key in unused:
+        del frames[key]
 
 
 @final

@@ -20,6 +20,7 @@ from trio_tcp._hub._replica import Replica
 from trio_tcp._hub._statistics import HubStatistics
 from trio_tcp._hub._subscription import Subscription
 from trio_tcp._hub._topics import check_topic
+from trio_tcp._kinds import check_function, check_kind
 from trio_tcp._nursery import open_quiet_nursery
 from trio_tcp._turns import Turns
 from trio_tcp._validators import check_whole
@@ -108,7 +109,7 @@ class Hub(Generic[T]):
                 others anything. There is no ``"wait"`` with a backplane: publishers on
                 other machines cannot be made to.
             key: for ``"keep_latest"``: what of a publication says whose place it takes;
-                by default its topic.
+                by default its topic. What it raises ends the subscription.
             last: how many publications that are kept come first, of each topic.
             after: positions, by topic, of the last publications that it has had: what
                 came after them comes first, and `Lagged` where that is not all. With
@@ -126,7 +127,7 @@ class Hub(Generic[T]):
                     if isinstance(item, trio_tcp.Publication):
                         print(item.topic, item.message)
         """
-        patterns = self._check(topics, last, when_full)
+        patterns = self._check(topics, last, after, when_full)
         subscription: Subscription[T] = Subscription(
             make_backlog(when_full, capacity, key),
             may_wait=when_full == "wait",
@@ -179,12 +180,15 @@ class Hub(Generic[T]):
         than 64 KiB are queued there. After that ``capacity`` and ``when_full`` hold.
 
         Args:
-            connection: its messages are what ``render`` makes.
+            connection: its messages are what ``render`` makes. One that switches its
+                codec is to be attached anew: these are encoded with the one before.
             topics: as `subscribe`.
             render: makes the message of a publication, and perhaps one of a `Lagged`;
                 plain, and always the same function for all: what it makes is encoded
                 once for each codec. None sends nothing. By default the message is sent
-                as it is, and `Lagged` is not. It must not publish.
+                as it is, and `Lagged` is not. It must not publish. What it raises for
+                one that is being published, the publisher gets; otherwise the
+                connection is aborted, and that reported, as with a failed handler.
             capacity: as `subscribe`; beside what the connection itself has queued.
             when_full: as `subscribe`. ``"disconnect"`` breaks the connection, with
                 `SlowSubscriberError`.
@@ -196,7 +200,9 @@ class Hub(Generic[T]):
             EncodeError: something of the history cannot be sent on it.
             Exception: as `subscribe`.
         """
-        patterns = self._check(topics, last, when_full)
+        check_kind("connection", connection, Connection)
+        check_function("render", render)
+        patterns = self._check(topics, last, after, when_full)
         backlog = make_backlog(when_full, capacity, key)
         first = self._recall(patterns, last, after)
         codec = connection._codec  # noqa: SLF001 - as `broadcast`
@@ -219,11 +225,18 @@ class Hub(Generic[T]):
         return attachment
 
     def _check(
-        self, topics: tuple[str, ...], last: int, when_full: WhenFull
+        self,
+        topics: tuple[str, ...],
+        last: int,
+        after: Mapping[str, Position],
+        when_full: WhenFull,
     ) -> tuple[str, ...]:
         if self._is_closed:
             raise HubClosedError
         check_whole("last", last, 0)
+        check_kind("after", after, Mapping)
+        for topic, position in after.items():
+            check_kind(f"after[{topic!r}]", position, Position)
         if self._replica is not None and when_full == "wait":
             raise ValueError(
                 "when_full='wait' is not possible with a backplane: publishers on "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from typing import Any, final
 
 import trio
@@ -14,35 +14,47 @@ __all__ = ["Line"]
 
 @final
 class Line:
-    """Tasks with a publication each."""
+    """Publications that are to be taken when there is room.
+
+    A place is taken where the publication is offered, not where its task begins to
+    wait: who publishes in between comes after it.
+    """
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[trio.lowlevel.Task, Publication[Any]]] = deque()
+        # By the identity of the publication, which is offered once.
+        self._places: OrderedDict[int, tuple[Publication[Any], trio.Event]] = (
+            OrderedDict()
+        )
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._places)
 
     @property
     def first(self) -> Publication[Any]:
         """What the first one waits with."""
-        return self._waiting[0][1]
+        publication, _ = next(iter(self._places.values()))
+        return publication
+
+    def join(self, publication: Publication[Any]) -> None:
+        """Take the last place."""
+        self._places[id(publication)] = publication, trio.Event()
 
     def let_in(self) -> None:
         """Tell the first one that its publication is taken, or not wanted any more."""
-        task, _ = self._waiting.popleft()
-        trio.lowlevel.reschedule(task)
+        _, (_, is_in) = self._places.popitem(last=False)
+        is_in.set()
 
     async def wait(self, publication: Publication[Any]) -> None:
-        """Wait until let in.
+        """Wait until let in, if that has not happened yet.
 
         Cancellation:
-            The publication is not taken.
+            Leaves the line: the publication is not taken.
         """
-        entry = (trio.lowlevel.current_task(), publication)
-        self._waiting.append(entry)
-
-        def leave(_: object) -> trio.lowlevel.Abort:
-            self._waiting.remove(entry)
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(leave)
+        if id(publication) not in self._places:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            return
+        _, is_in = self._places[id(publication)]
+        try:
+            await is_in.wait()
+        finally:
+            self._places.pop(id(publication), None)

@@ -206,4 +206,6 @@ def _encoded(
             subscriber.format.encode(item)
         except EncodeError:
             return ONE
+        except Exception:  # noqa: BLE001 - it meets that, too, and deals with it
+            return item
     return item

@@ -40,9 +40,10 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
         self._may_wait = may_wait
         self._leave = leave
         self._line = Line()
-        self._receiver: trio.lowlevel.Task | None = None
+        self._news: trio.Event | None = None  # while a task receives
         self._is_over = False
         self._is_closed = False
+        self._failure: Exception | None = None
         self.was_too_slow: bool = False
 
     # What the user calls
@@ -62,6 +63,7 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
             trio.EndOfChannel: the hub was closed, and nothing is left.
             SlowSubscriberError: this was too slow, with ``when_full="disconnect"``;
                 what had room comes first.
+            Exception: what its ``key`` has raised; likewise.
             trio.ClosedResourceError: this is closed.
             trio.BusyResourceError: another task is receiving.
 
@@ -69,16 +71,13 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
             Loses nothing.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        if self._receiver is not None:
-            raise trio.BusyResourceError("another task is receiving already")
+        self._check_alone()
         if not self._has_something:
-            self._receiver = trio.lowlevel.current_task()
-
-            def stop(_: object) -> trio.lowlevel.Abort:
-                self._receiver = None
-                return trio.lowlevel.Abort.SUCCEEDED
-
-            await trio.lowlevel.wait_task_rescheduled(stop)
+            self._news = trio.Event()
+            try:
+                await self._news.wait()
+            finally:
+                self._news = None
             return self._take()
         item = self._take()
         await trio.lowlevel.cancel_shielded_checkpoint()
@@ -91,9 +90,14 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
             trio.WouldBlock: it is not.
             Exception: as `receive`.
         """
+        self._check_alone()
         if not self._has_something:
             raise trio.WouldBlock
         return self._take()
+
+    def _check_alone(self) -> None:
+        if self._news is not None:
+            raise trio.BusyResourceError("another task is receiving already")
 
     @property
     def _has_something(self) -> bool:
@@ -103,9 +107,7 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
         if self._is_closed:
             raise trio.ClosedResourceError
         if not self._backlog:
-            if self.was_too_slow:
-                raise SlowSubscriberError
-            raise trio.EndOfChannel
+            raise self._failure or trio.EndOfChannel
         item = self._backlog.take()
         while self._line and self._backlog.put(self._line.first):
             self._line.let_in()
@@ -161,24 +163,28 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
 
     def offer(self, publication: Publication[Any], /) -> bool:
         """Take it, leave it out, end, or make its publisher wait."""
-        if self._line:
-            return False
-        if not self._backlog.put(publication):
-            if self._may_wait:
-                return False
-            self.was_too_slow = True
+        if self._is_over:
+            return True
+        try:
+            is_taken = not self._line and self._backlog.put(publication)
+        except Exception as error:  # noqa: BLE001 - the key is the user's function
+            self._failure = error
             self.end()
-        else:
+            return True
+        if is_taken:
             self._wake()
+        elif self._may_wait:
+            self._line.join(publication)
+            return False
+        else:
+            self.was_too_slow = True
+            self._failure = SlowSubscriberError()
+            self.end()
         return True
 
     async def wait_to_take(self, publication: Publication[Any], /) -> None:
-        """Wait for room; nobody waits after the end."""
-        if self._is_over or not self.holds_up:
-            self.offer(publication)
-            await trio.lowlevel.checkpoint()
-        else:
-            await self._line.wait(publication)
+        """Wait for room, in the line; nobody waits after the end."""
+        await self._line.wait(publication)
 
     def end(self) -> None:
         """Take nothing any more; what is there can still be received."""
@@ -190,6 +196,5 @@ class Subscription(trio.abc.ReceiveChannel[Publication[T] | Lagged], Generic[T])
             self._wake()
 
     def _wake(self) -> None:
-        if self._receiver is not None and self._has_something:
-            trio.lowlevel.reschedule(self._receiver)
-            self._receiver = None
+        if self._news is not None and self._has_something:
+            self._news.set()

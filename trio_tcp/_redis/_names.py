@@ -21,8 +21,11 @@ def bytes_of(text: str) -> bytes:
 
 
 def text_of(data: bytes) -> str:
-    """Decode a name."""
-    return data.decode("utf-8", "surrogatepass")
+    """Decode a name; one that somebody else has made up becomes no topic's."""
+    try:
+        return data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return ""
 
 
 @final

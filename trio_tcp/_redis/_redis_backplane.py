@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 
 from trio_tcp._backplane import ReconnectingBackplane, connected
 from trio_tcp._events import Observer
+from trio_tcp._kinds import check_kind
 from trio_tcp._log_events import log_events
 from trio_tcp._reconnecting import Backoff
 from trio_tcp._redis._link import open_redis_link
 from trio_tcp._redis._names import Names
+from trio_tcp._validators import check_span
 from trio_tcp.codecs import Codec
 
 __all__ = ["RedisBackplane"]
@@ -83,7 +85,10 @@ class RedisBackplane(Generic[T]):
                 "RedisBackplane needs coredis: pip install 'trio-tcp[redis]'",
                 name="coredis",
             )
-        if not expire >= 1:
+        check_kind("url", url, str)
+        check_kind("prefix", prefix, str)
+        check_span("expire", expire)
+        if expire < 1:
             raise ValueError(f"expire must be at least one second, not {expire!r}")
         self._context: AbstractAsyncContextManager[ReconnectingBackplane[T]] = (
             connected(

@@ -27,8 +27,8 @@ class Generation:
         plan: what all workers have in common.
         size: how many there are.
         nursery: where the processes are waited for.
-        give_up: is called, with the reason, when workers die again and again and none
-            serves any more.
+        give_up: is called, with the reason, when it has begun, and workers die again
+            and again, and none serves any more.
 
     Attributes:
         failure: why it could not begin, in a sentence; empty if it could.
@@ -49,6 +49,7 @@ class Generation:
         self._nursery = nursery
         self._give_up = give_up
         self._has_begun = False
+        self._beginning = trio.CancelScope()
         self._stopping = trio.Event()
         self._workers: dict[int, WorkerProcess] = {}
 
@@ -65,15 +66,16 @@ class Generation:
         Cancellation:
             Leaves those that were started as they are: `tell_to_end`.
         """
-        for slots in (range(1), range(1, self._size)):
-            workers = [self._fill(slot) for slot in slots]
-            for worker in workers:
-                await worker.settled.wait()
-                if worker.ready_at is None:
-                    self.failure = worker.fate
-                    return False
-        self._has_begun = True
-        return True
+        with self._beginning:
+            for slots in (range(1), range(1, self._size)):
+                workers = [self._fill(slot) for slot in slots]
+                for worker in workers:
+                    await worker.settled.wait()
+                    if worker.ready_at is None:
+                        self.failure = worker.fate
+                        return False
+            self._has_begun = True
+        return self._has_begun
 
     def tell_to_end(self) -> None:
         """Tell all workers to drain, and replace none any more."""
@@ -112,14 +114,22 @@ class Generation:
                 return
             delay = restarts.delay_after(_seconds_ready(worker))
             if restarts.is_exhausted and not self.serving:
-                if not self._stopping.is_set():
-                    self._give_up(f"{worker.fate}, {restarts.in_a_row} times in a row")
+                self._fail(f"{worker.fate}, {restarts.in_a_row} times in a row")
                 return
             with trio.move_on_after(delay):
                 await self._stopping.wait()
             if self._stopping.is_set():
                 return
             worker = self._new(worker.slot)
+
+    def _fail(self, reason: str) -> None:
+        if self._stopping.is_set():
+            return
+        if self._has_begun:
+            self._give_up(reason)
+        else:  # another generation may serve
+            self.failure = reason
+            self._beginning.cancel()
 
 
 def _seconds_ready(worker: WorkerProcess) -> float:

@@ -195,16 +195,17 @@ class WorkerProcess:
     async def _run(self, nursery: trio.Nursery) -> None:
         if self._is_told_to_end:
             return
-        ours, theirs = socket.socketpair()
-        try:
-            process = await self._spawn(nursery, theirs)
-        except OSError as error:
-            ours.close()
-            self.failure = error
-            return
-        self._adopt(process)
-        async with open_channel(ours) as channel:
-            await self._talk(channel)
+        with ExitStack() as stack:
+            try:
+                ours, theirs = socket.socketpair()
+                stack.enter_context(ours)
+                process = await self._spawn(nursery, theirs)
+            except OSError as error:  # no such program, or no descriptor is free
+                self.failure = error
+                return
+            self._adopt(process)
+            async with open_channel(ours) as channel:
+                await self._talk(channel)
         with trio.move_on_after(EXIT_SECONDS):
             await process.wait()
         if process.returncode is None:

@@ -151,7 +151,7 @@ async def serve_with_workers(
             supervision=supervision,
             observer=observer,
         )
-    except (ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError):
         for listener in chain(listeners, *own_listeners):
             listener.socket.close()
         raise

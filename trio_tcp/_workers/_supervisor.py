@@ -17,11 +17,12 @@ import trio
 
 from trio_tcp._errors import ConnectionFault, WorkersFailedError
 from trio_tcp._events import Event, Observer, notify
+from trio_tcp._kinds import check_function, check_kind
 from trio_tcp._listen import address_of
 from trio_tcp._log_events import log_events
 from trio_tcp._nursery import ungrouped
 from trio_tcp._systemd import notify_systemd, reloading
-from trio_tcp._validators import check_whole
+from trio_tcp._validators import check_duration, check_whole
 from trio_tcp._workers._events import (
     ReloadFailed,
     ReloadFinished,
@@ -58,7 +59,9 @@ class Supervisor:
         observer: is told what happens to workers.
 
     Raises:
-        ValueError: ``workers`` is less than 1, or not the number of ``own_listeners``.
+        ValueError: ``workers`` is less than 1, or not the number of ``own_listeners``;
+            ``grace`` or ``drain_delay`` is no number of seconds.
+        TypeError: ``supervision`` or ``observer`` is of another kind.
         RuntimeError: this system cannot hand descriptors down to a process (Windows).
     """
 
@@ -77,6 +80,10 @@ class Supervisor:
         if sys.platform == "win32":
             raise RuntimeError("several workers need a system that hands sockets down")
         check_whole("workers", workers, 1)
+        check_duration("grace", grace)
+        check_duration("drain_delay", drain_delay)
+        check_kind("supervision", supervision, Supervision)
+        check_function("observer", observer)
         if own_listeners and len(own_listeners) != workers:
             raise ValueError(f"{len(own_listeners)} own_listeners, {workers} workers")
         self._plan = Plan(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from trio_tcp._kinds import check_kind
+
 __all__ = ["check_target"]
 
 TARGET: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -15,7 +17,9 @@ def check_target(target: str) -> None:
 
     Raises:
         ValueError: it is none.
+        TypeError: it is no text, such as the object itself.
     """
+    check_kind("serve", target, str)
     if not TARGET.fullmatch(target):
         raise ValueError(f"what to serve is 'module:object', not {target!r}")
     if target.startswith("__main__:"):

@@ -78,14 +78,21 @@ def _dumps(document: Mapping[str, object]) -> str:
 
 def _head(record: logging.LogRecord, values: JsonValues) -> dict[str, object]:
     """Return what each line has."""
-    time = datetime.fromtimestamp(record.created, UTC)
     return {
-        "time": time.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "time": _time(record.created, values),
         "level": values.of(record.levelname),
         "logger": values.of(record.name),
         "message": values.text(_message(record)),
         "process": values.of(record.process),
     }
+
+
+def _time(seconds: float, values: JsonValues) -> object:
+    try:
+        time = datetime.fromtimestamp(seconds, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):  # it is none
+        return values.of(seconds)
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _message(record: logging.LogRecord) -> str:

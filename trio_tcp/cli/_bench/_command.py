@@ -295,6 +295,8 @@ def _write(result: Result, options: _Options) -> None:
         click.FileError: that cannot be written.
     """
     title = f"{options.address}: {headline(result)}"
+    if options.json_file != "-":
+        show(result, title, Console(highlight=False))
     if options.json_file is not None:
         found = {"target": str(options.address), **to_json(result)}
         text = json.dumps({**found, "warnings": warnings_about(result)}, indent=1)
@@ -304,8 +306,6 @@ def _write(result: Result, options: _Options) -> None:
             _write_file(Path(options.json_file), text + "\n")
     if options.svg_file is not None:
         _write_file(options.svg_file, picture(result, title))
-    if options.json_file != "-":
-        show(result, title, Console(highlight=False))
 
 
 def _write_file(path: Path, text: str) -> None:

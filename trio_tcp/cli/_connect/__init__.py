@@ -118,8 +118,10 @@ def command(
     quiet: bool,
 ) -> int:
     """Choose how to talk, and talk."""
+    if script is None and (sys.stdin is None or sys.stdout is None):
+        raise click.UsageError("Standard input or output is closed: try /dev/null.")
     mode: Mode
-    tell: Callable[[str], None] = partial(_tell, sys.stderr)
+    tell: Callable[[str], None] = partial(_tell, err=True)
     try:
         written = notation_for(codec, notation)
         in_script = script_notation(codec, notation)
@@ -129,7 +131,7 @@ def command(
         elif sys.stdin.isatty() and sys.stdout.isatty() and not as_objects:
             history = InMemoryHistory() if no_history else open_history()
             mode = AtTerminal(history, View(timing))
-            tell = partial(_tell, sys.stdout)
+            tell = partial(_tell, err=False)
         else:
             mode = Piped(as_json if as_objects else as_text, wait)
     except ValueError as error:
@@ -152,8 +154,8 @@ def command(
         return trio.run(run_until_signalled, run, tell)
 
 
-def _tell(file: TextIO, line: str) -> None:
-    print(f"* {line}", file=file, flush=True)
+def _tell(line: str, *, err: bool) -> None:
+    click.echo(f"* {line}", err=err)  # nowhere, if that is closed
 
 
 def _tell_nothing(_line: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -194,4 +193,4 @@ async def _encrypt(
 
 
 def _complain(text: str) -> None:
-    print(f"trio-tcp: {text}", file=sys.stderr, flush=True)
+    click.echo(f"trio-tcp: {text}", err=True)
