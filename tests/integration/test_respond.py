@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 from typing import NoReturn, TypeAlias
+from unittest.mock import AsyncMock
 
 import pytest
 import trio
@@ -436,6 +437,15 @@ async def test_a_drain_cancels_who_is_in_the_middle_of_a_request(
         nursery.start_soon(receive)
         report = await server.drain(grace=0)
     assert (report.cancelled, report.aborted) == (1, 0)
+
+
+async def test_a_mock_is_a_handler_as_any_other(nursery: trio.Nursery) -> None:
+    handler = AsyncMock()
+    server = await start_server(nursery, handler, LINES)
+    async with connect(server.port) as client:
+        await client.send_eof()
+        assert await receive_all(client) == b""
+    handler.assert_awaited_once()
 
 
 async def test_a_function_may_cancel_its_own_server() -> None:
