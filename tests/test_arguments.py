@@ -321,8 +321,8 @@ async def answer(request: str) -> str:
             "key must be a function, not 'id'",
         ),
         (
-            lambda: toolkit.Hub().attach(3, "a"),
-            "connection must be of type Connection, not 3",
+            lambda: toolkit.Hub().attach("web", "a"),
+            "connection must be of type Connection, not 'web'",
         ),
         (
             lambda: toolkit.RedisBackplane(3, codec=LINES),
