@@ -63,6 +63,7 @@ OF_A_CLIENT = [
     ("host", None, "host must be of type str, not None"),
     ("port", "80", "port must be an int, not '80'"),
     ("tls", "cert.pem", "tls must be of type SSLContext or Tls, not 'cert.pem'"),
+    ("server_hostname", 3, "server_hostname must be of type str, not 3"),
     ("local_address", 3, "local_address must be of type str, not 3"),
     ("keepalive", 3, "keepalive must be of type KeepAlive, not 3"),
 ]
@@ -99,6 +100,11 @@ async def test_a_client_refuses_what_is_not_of_its_type(
         ("port", 0, "port must be 1 to 65535, not 0"),
         ("host", "", "host must be a name or an address, not ''"),
         (
+            "server_hostname",
+            "example.org",
+            "server_hostname without tls: nobody would look at it",
+        ),
+        (
             "host",
             "a" * 64,
             (
@@ -108,7 +114,7 @@ async def test_a_client_refuses_what_is_not_of_its_type(
         ),
     ],
 )
-async def test_a_client_refuses_a_host_or_port_that_nobody_can_have(
+async def test_a_client_refuses_what_makes_no_sense(
     name: str, value: object, message: str
 ) -> None:
     arguments: dict[str, Any] = {"host": "::1", "port": 1, "codec": LINES, name: value}
@@ -125,6 +131,17 @@ async def test_a_stream_is_closed_if_what_it_is_opened_with_is_not_of_its_type(
     arguments: dict[str, Any] = {"codec": LINES, name: value}
     with pytest.raises(TypeError, match=says(message)):
         async with trio_tcp.open_connection(ours, **arguments):
+            raise AssertionError("it was to fail")
+    with pytest.raises(trio.ClosedResourceError):
+        await ours.receive_some()
+
+
+async def test_a_stream_is_closed_if_a_name_is_given_for_no_certificate() -> None:
+    ours, _ = testing.memory_stream_pair()
+    with pytest.raises(ValueError, match=r"^server_hostname without tls"):
+        async with trio_tcp.open_connection(
+            ours, codec=LINES, server_hostname="example.org"
+        ):
             raise AssertionError("it was to fail")
     with pytest.raises(trio.ClosedResourceError):
         await ours.receive_some()

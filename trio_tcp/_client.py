@@ -63,6 +63,7 @@ async def open_connection(
         TlsHandshakeError: TLS could not be agreed on.
         PeerTooSlowError: nor within `Timeouts.handshake`.
         TypeError: an argument is not of its type, such as a codec's class.
+        ValueError: ``server_hostname`` without ``tls``.
         BaseException: what the block raises, as itself and never in a group.
 
     Cancellation:
@@ -76,7 +77,8 @@ async def open_connection(
     check_kind("stream", stream, trio.abc.Stream)
     try:
         check_arguments(codec=codec, timeouts=timeouts, observer=observer)
-    except TypeError:
+        _check_hostname(server_hostname, tls)
+    except (TypeError, ValueError):
         await trio.aclose_forcefully(stream)
         raise
     number = next_id()
@@ -179,8 +181,9 @@ async def connect_tcp(
     Raises:
         ConnectError: nobody could be reached (an `OSError`, with its ``errno``), or TLS
             could not be agreed on.
-        ValueError: nobody can have this host or port, ``tls`` is a context for servers,
-            or this system cannot do what ``keepalive`` says.
+        ValueError: nobody can have this host or port; ``tls`` is a context for servers;
+            ``server_hostname`` without ``tls``; or this system cannot do what
+            ``keepalive`` says.
         TypeError: an argument is not of its type, such as a codec's class.
         BaseException: what the block raises, as itself and never in a group.
 
@@ -200,6 +203,7 @@ async def connect_tcp(
     check_port(port, least=1)
     if local_address is not None:
         check_kind("local_address", local_address, str)
+    _check_hostname(server_hostname, tls)
     if tls is not None:
         check_side(tls, server=False)
         server_hostname = server_hostname or host
@@ -263,6 +267,20 @@ async def connect_unix(
     transport = make_transport(await _reach(os.fspath(path), reach, timeouts.connect))
     async with _open(transport, next_id(), codec, timeouts, observer) as connection:
         yield connection
+
+
+def _check_hostname(server_hostname: object, tls: object) -> None:
+    """Refuse to connect in plain text where somebody expects a certificate.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: there is no TLS.
+    """
+    if server_hostname is None:
+        return
+    check_kind("server_hostname", server_hostname, str)
+    if tls is None:
+        raise ValueError("server_hostname without tls: nobody would look at it")
 
 
 async def _open_stream(

@@ -79,12 +79,14 @@ class Target:
 
     @asynccontextmanager
     async def _connect(self, host: str, port: int) -> AsyncGenerator[Connection, None]:
+        context = self._tls.context
+        name = self._tls.server_hostname or host
         async with trio_tcp.connect_tcp(
             self._host or host,
             port,
             codec=self._codec,
-            tls=self._tls.context,
-            server_hostname=self._tls.server_hostname or host,
+            tls=context,
+            server_hostname=None if context is None else name,
             timeouts=self._timeouts,
             observer=_ignore,
         ) as connection:
