@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -103,8 +103,9 @@ async def relay(port: int, stream: trio.SocketStream) -> None:
         async with trio.open_nursery() as nursery:
 
             async def carry(source: trio.SocketStream, to: trio.SocketStream) -> None:
-                async for chunk in source:
-                    await to.send_all(chunk)
+                with suppress(trio.BrokenResourceError):  # a reset is an end, too
+                    async for chunk in source:
+                        await to.send_all(chunk)
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(carry, stream, server)
