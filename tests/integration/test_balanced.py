@@ -162,9 +162,11 @@ async def test_a_killed_server_takes_the_requests_that_it_had_and_no_more(
         await scene.proxy.says("Server echo/one is DOWN")
         await scene.all_go_on()
     assert [each.wrong for each in scene.clients] == [[]] * CLIENTS
-    assert all(each.cut == ["one"] for each in staying)
+    # The kernel may end the connections of who dies before it closes the listener: one
+    # that connects anew in between is cut again, before anybody says who it is.
+    assert {tuple(each.cut) for each in staying} <= {("one",), ("one", "")}
     for client in scene.clients:
-        assert client.cut in ([], ["one"], [""])
+        assert client.cut in ([], ["one"], [""], ["one", ""])
 
 
 async def test_a_drained_server_takes_no_more_than_requests_that_cross_its_end(
