@@ -104,14 +104,6 @@ async def test_a_client_refuses_what_is_not_of_its_type(
             "example.org",
             "server_hostname without tls: nobody would look at it",
         ),
-        (
-            "host",
-            "a" * 64,
-            (
-                f"host {'a' * 64!r} is no name: "
-                "encoding with 'idna' codec failed (UnicodeError: label too long)"
-            ),
-        ),
     ],
 )
 async def test_a_client_refuses_what_makes_no_sense(
@@ -134,6 +126,13 @@ async def test_a_stream_is_closed_if_what_it_is_opened_with_is_not_of_its_type(
             raise AssertionError("it was to fail")
     with pytest.raises(trio.ClosedResourceError):
         await ours.receive_some()
+
+
+async def test_a_client_names_a_host_that_cannot_be_one() -> None:
+    """Python's own error does not; its words differ from version to version."""
+    with pytest.raises(ValueError, match=r"^host 'a{64}' is no name: .*too long"):
+        async with trio_tcp.connect_tcp("a" * 64, 1, codec=LINES):
+            raise AssertionError("it was to fail")
 
 
 async def test_a_stream_is_closed_if_a_name_is_given_for_no_certificate() -> None:
